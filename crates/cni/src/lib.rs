@@ -1,0 +1,2 @@
+//! The Container Network Interface: types of every specification version, plugin side protocol, runtime.
+#![forbid(unsafe_code)]

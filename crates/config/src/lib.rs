@@ -1,0 +1,2 @@
+//! cluster.conf and node.conf: keywords, scopes, references, operators, validation, editing.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The kernel by netlink: namespaces, links, addresses, routes, rules, neighbours, sysctl, nftables, conntrack.
+#![forbid(unsafe_code)]

@@ -1,0 +1,255 @@
+//! Names: each a newtype over a string that was checked once.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a name was refused. Every variant carries the name as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The name has no characters.
+    #[error("{kind} is empty")]
+    Empty {
+        /// What the name is of, in the words a user knows.
+        kind: &'static str,
+    },
+    /// The name is longer than its users can take.
+    #[error("{kind} {name:?} has {len} bytes, at most {max} are allowed")]
+    TooLong {
+        /// What the name is of.
+        kind: &'static str,
+        /// The name as given.
+        name: String,
+        /// Its length in bytes.
+        len: usize,
+        /// The greatest length in bytes.
+        max: usize,
+    },
+    /// A character that is not allowed where it stands.
+    #[error("{kind} {name:?} has the character {found:?}; {rule}")]
+    Character {
+        /// What the name is of.
+        kind: &'static str,
+        /// The name as given.
+        name: String,
+        /// The first character that is not allowed.
+        found: char,
+        /// What is allowed.
+        rule: &'static str,
+    },
+    /// A name with a meaning of its own, such as `.` or `..`.
+    #[error("{kind} {name:?} is reserved")]
+    Reserved {
+        /// What the name is of.
+        kind: &'static str,
+        /// The name as given.
+        name: String,
+    },
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $check:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Checks `name` and keeps it.
+            ///
+            /// # Errors
+            /// [`NameError`] says what is wrong with it.
+            pub fn new(name: impl AsRef<str>) -> Result<Self, NameError> {
+                let name = name.as_ref();
+                $check(name)?;
+                Ok(Self(name.into()))
+            }
+
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NameError;
+            fn from_str(name: &str) -> Result<Self, NameError> {
+                Self::new(name)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(name: String) -> Result<Self, NameError> {
+                Self::new(name)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0.into()
+            }
+        }
+    };
+}
+
+name_type! {
+    /// The name of a network interface: 1 to 15 bytes, without `/`, `:` or white
+    /// space, and neither `.` nor `..` (the kernel's `dev_valid_name` and the CNI
+    /// specification's rule for `CNI_IFNAME`).
+    IfName, check_ifname
+}
+
+name_type! {
+    /// A container's identifier as runtimes give it: a letter or digit, then
+    /// letters, digits, `_`, `.` or `-` (CNI specification, `CNI_CONTAINERID`);
+    /// at most 255 bytes.
+    ContainerId, check_container_id
+}
+
+name_type! {
+    /// The name of a network, the `name` of a CNI configuration: a letter or
+    /// digit, then letters, digits, `_`, `.` or `-`; at most 255 bytes.
+    NetworkName, check_network_name
+}
+
+name_type! {
+    /// The object an attachment is for, as `namespace/kind/name` (three segments)
+    /// or any path of such segments: each a letter or digit, then letters,
+    /// digits, `_`, `.` or `-`; at most 255 bytes.
+    ObjectName, check_object_name
+}
+
+fn check_ifname(name: &str) -> Result<(), NameError> {
+    const KIND: &str = "interface name";
+    sized(KIND, name, 15)?;
+    if name == "." || name == ".." {
+        return Err(NameError::Reserved {
+            kind: KIND,
+            name: name.into(),
+        });
+    }
+    let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+    match name.chars().find(|c| bad(*c)) {
+        None => Ok(()),
+        Some(found) => Err(NameError::Character {
+            kind: KIND,
+            name: name.into(),
+            found,
+            rule: "'/', ':', white space and control characters are not allowed",
+        }),
+    }
+}
+
+fn check_container_id(name: &str) -> Result<(), NameError> {
+    check_word("container id", name)
+}
+
+fn check_network_name(name: &str) -> Result<(), NameError> {
+    check_word("network name", name)
+}
+
+fn check_object_name(name: &str) -> Result<(), NameError> {
+    sized("object", name, 255)?;
+    name.split('/')
+        .try_for_each(|segment| check_word("object", segment))
+}
+
+/// The rule that the CNI specification has for container ids and network names.
+fn check_word(kind: &'static str, name: &str) -> Result<(), NameError> {
+    sized(kind, name, 255)?;
+    let error = |found, rule| NameError::Character {
+        kind,
+        name: name.into(),
+        found,
+        rule,
+    };
+    for (i, c) in name.chars().enumerate() {
+        if c.is_ascii_alphanumeric() {
+            continue;
+        }
+        if i == 0 {
+            return Err(error(c, "the first must be a letter or a digit"));
+        }
+        if !matches!(c, '_' | '.' | '-') {
+            return Err(error(c, "letters, digits, '_', '.' and '-' are allowed"));
+        }
+    }
+    Ok(())
+}
+
+fn sized(kind: &'static str, name: &str, max: usize) -> Result<(), NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty { kind });
+    }
+    if name.len() > max {
+        return Err(NameError::TooLong {
+            kind,
+            name: name.into(),
+            len: name.len(),
+            max,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_name_is_what_the_kernel_takes() {
+        for good in ["eth0", "a", "veth0123456789a", "br-lan.1", "é"] {
+            assert!(IfName::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a/b",
+            "a b",
+            "a:b",
+            ".",
+            "..",
+            "0123456789abcdef",
+            "a\tb",
+            "a\u{0}",
+        ] {
+            assert!(IfName::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_container_id_starts_with_a_letter_or_digit() {
+        assert!(ContainerId::new("0abc-D_e.f").is_ok());
+        for bad in ["", "-a", ".a", "a/b", "a b", "ü"] {
+            assert!(ContainerId::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_a_path_of_words() {
+        assert!(ObjectName::new("ns/svc/web").is_ok());
+        for bad in ["", "/svc", "ns//web", "../x", "ns/svc/"] {
+            assert!(ObjectName::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_names_the_object_and_the_reason() {
+        let text = IfName::new("much-too-long-name").unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "interface name \"much-too-long-name\" has 18 bytes, at most 15 are allowed"
+        );
+    }
+}
