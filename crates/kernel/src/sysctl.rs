@@ -1,0 +1,39 @@
+//! Kernel settings below `/proc/sys`. Those of `net` belong to the network namespace
+//! of the calling thread.
+
+use crate::KernelError;
+use std::path::PathBuf;
+
+fn path(key: &str) -> PathBuf {
+    PathBuf::from("/proc/sys").join(key)
+}
+
+/// Reads the setting `key`, a path such as `net/ipv4/ip_forward` (a slash between
+/// parts, since an interface name may contain dots). The final newline is taken off.
+///
+/// # Errors
+/// [`KernelError::Io`] when the kernel has no such setting.
+pub fn read(key: &str) -> Result<String, KernelError> {
+    let text =
+        std::fs::read_to_string(path(key)).map_err(|e| KernelError::io("read sysctl", key, e))?;
+    Ok(text.trim_end().to_owned())
+}
+
+/// Sets `key` to `value`.
+///
+/// # Errors
+/// [`KernelError::Io`] when there is no such setting or it may not be written.
+pub fn write(key: &str, value: &str) -> Result<(), KernelError> {
+    std::fs::write(path(key), value).map_err(|e| KernelError::io("write sysctl", key, e))
+}
+
+/// Sets `key` to `value` unless it has it already, and tells whether it wrote.
+///
+/// # Errors
+/// As [`read`] and [`write()`].
+pub fn ensure(key: &str, value: &str) -> Result<bool, KernelError> {
+    if read(key)? == value {
+        return Ok(false);
+    }
+    write(key, value).map(|()| true)
+}
