@@ -6,16 +6,16 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A namespace that ends with this value.
-pub struct TestNs {
+pub(crate) struct TestNs {
     /// The namespace.
-    pub ns: NetNs,
+    pub(crate) ns: NetNs,
     /// Where it is mounted.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl TestNs {
     /// Makes one with a name that no other test has.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = PathBuf::from(format!("/run/netns/flk-{}-{number}", std::process::id()));
@@ -24,7 +24,7 @@ impl TestNs {
     }
 
     /// Runs a program inside and returns what it printed.
-    pub fn run(&self, program: &str, args: &[&str]) -> String {
+    pub(crate) fn run(&self, program: &str, args: &[&str]) -> String {
         let net = format!("--net={}", self.path.display());
         let output = Command::new("nsenter")
             .arg(net)
@@ -41,7 +41,7 @@ impl TestNs {
         dead_code,
         reason = "each test program uses its own part of this module"
     )]
-    pub fn ip(&self, args: &[&str]) -> serde_json::Value {
+    pub(crate) fn ip(&self, args: &[&str]) -> serde_json::Value {
         let all: Vec<&str> = ["-j"].iter().chain(args).copied().collect();
         let text = self.run("ip", &all);
         serde_json::from_str(if text.trim().is_empty() { "[]" } else { &text }).expect("json")

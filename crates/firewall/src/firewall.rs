@@ -1,0 +1,338 @@
+//! The handle that changes and reads the firewall.
+
+use crate::FirewallError;
+use crate::element::{Element, SetName, address_bytes};
+use crate::plan::{Conditional, Plan, Present, Source};
+use crate::ruleset::{ALLOWED, BRIDGE_TABLE, CONDITIONAL, TABLE, base, bridge_base, subnet_chain};
+use crate::subnet::SubnetSet;
+use fairlead_kernel::nft::{self, Batch, Nft, Refusal};
+use fairlead_kernel::{KernelError, Socket, SocketKind};
+use ipnet::IpNet;
+use rustix::io::Errno;
+use std::collections::{BTreeSet, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// How often a change is tried again after others made or removed what it uses.
+const ATTEMPTS: u32 = 8;
+
+/// The firewall of one network namespace.
+///
+/// Adding costs microseconds. Removing does too, but then the handle's end (or the
+/// process's) waits until the kernel has freed what was removed, an RCU grace period
+/// of some 10 ms (`nft_rcv_nl_event`). Who also deletes a link, which waits for one
+/// itself, removes here first, then deletes the link, then drops the handle: the
+/// two waits are then one.
+#[derive(Debug)]
+pub struct Firewall {
+    nft: Nft,
+}
+
+impl Firewall {
+    /// Opens the firewall of the network namespace that this thread is in.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`] when the socket cannot be opened.
+    pub fn open() -> Result<Self, FirewallError> {
+        Ok(Self::new(Socket::open(SocketKind::Netfilter)?))
+    }
+
+    /// The firewall of the network namespace that `socket` was opened in.
+    #[must_use]
+    pub fn new(socket: Socket) -> Self {
+        Self {
+            nft: Nft::new(socket),
+        }
+    }
+
+    /// Adds elements; those that are there already stay.
+    ///
+    /// # Errors
+    /// As [`Firewall::change`].
+    pub fn add(&mut self, elements: &[Element]) -> Result<(), FirewallError> {
+        self.change(elements, &[])
+    }
+
+    /// Removes elements; those that are not there, or whose key someone else holds,
+    /// are left.
+    ///
+    /// # Errors
+    /// As [`Firewall::change`].
+    pub fn remove(&mut self, elements: &[Element]) -> Result<(), FirewallError> {
+        self.change(&[], elements)
+    }
+
+    /// Removes and adds in one transaction: all of it happens, or nothing.
+    ///
+    /// # Errors
+    /// [`FirewallError::Taken`] when a host port to be added leads elsewhere;
+    /// [`FirewallError::MixedFamilies`] and [`FirewallError::Tag`] for elements that
+    /// cannot be; [`FirewallError::Contended`]; [`FirewallError::Kernel`].
+    pub fn change(&mut self, add: &[Element], remove: &[Element]) -> Result<(), FirewallError> {
+        add.iter().chain(remove).try_for_each(Element::check)?;
+        let mut remove: Vec<&Element> = remove.iter().collect();
+        let mut present = None;
+        if !self.has_sets_of(add.iter().chain(remove.iter().copied()))? {
+            let seen = self.look(false)?;
+            remove.retain(|element| seen.has_sets_of(element));
+            present = Some(seen);
+        }
+        let mut attempts = 0;
+        while attempts < ATTEMPTS {
+            let plan = self.plan(add, &remove, present.as_ref())?;
+            let Err(refusal) = self.nft.commit(&plan.batch) else {
+                return Ok(());
+            };
+            let errno = refusal.error.errno();
+            match (errno, plan.source(refusal.message)) {
+                // Someone else holds the key, so there is nothing of ours to remove.
+                (Some(Errno::EXIST), Some(Source::Remove(index))) => {
+                    remove.remove(index);
+                    continue;
+                }
+                (Some(Errno::EXIST), Some(Source::Add(index))) => {
+                    return Err(taken(&add[index], refusal));
+                }
+                // Missing, or made by someone else in the meantime.
+                (Some(Errno::NOENT | Errno::EXIST), Some(_)) => {}
+                _ => return Err(refusal.error.into()),
+            }
+            let seen = self.look(attempts > 0)?;
+            remove.retain(|element| seen.has_sets_of(element));
+            present = Some(seen);
+            attempts += 1;
+        }
+        Err(FirewallError::Contended { attempts })
+    }
+
+    fn plan(
+        &mut self,
+        add: &[Element],
+        remove: &[&Element],
+        present: Option<&Present>,
+    ) -> Result<Plan, FirewallError> {
+        let mut all = add.iter().chain(remove.iter().copied());
+        let rules = if all.any(|element| matches!(element, Element::PublishIf { .. })) {
+            self.conditionals()?
+        } else {
+            Vec::new()
+        };
+        let mut plan = Plan::new();
+        if let Some(present) = present {
+            plan.make_missing(add, present);
+        }
+        for (index, element) in remove.iter().enumerate() {
+            plan.remove(index, element, &rules);
+        }
+        for (index, element) in add.iter().enumerate() {
+            plan.add(index, element, &rules);
+        }
+        Ok(plan)
+    }
+
+    /// Whether every set is there that the elements are in. To ask costs microseconds,
+    /// a transaction that fails for it costs milliseconds ([`Nft::commit`]).
+    fn has_sets_of<'a>(
+        &mut self,
+        elements: impl Iterator<Item = &'a Element>,
+    ) -> Result<bool, FirewallError> {
+        let mut asked = HashSet::new();
+        for entry in elements.flat_map(Element::entries) {
+            if asked.insert((entry.table, entry.set))
+                && !self.nft.has_set(entry.table, &entry.set.to_string())?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn look(&mut self, repair: bool) -> Result<Present, FirewallError> {
+        Ok(Present {
+            sets: self.nft.sets(TABLE)?.into_iter().collect(),
+            bridge_sets: self.nft.sets(BRIDGE_TABLE)?.into_iter().collect(),
+            repair,
+        })
+    }
+
+    fn conditionals(&mut self) -> Result<Vec<Conditional>, FirewallError> {
+        let rules = self.nft.rules(TABLE, CONDITIONAL)?;
+        Ok(rules
+            .into_iter()
+            .map(|rule| Conditional {
+                handle: rule.handle,
+                tag: rule.comment,
+            })
+            .collect())
+    }
+
+    /// The tags of the ports that are published under conditions.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`].
+    pub fn tags(&mut self) -> Result<Vec<String>, FirewallError> {
+        Ok(self.conditionals()?.into_iter().map(|c| c.tag).collect())
+    }
+
+    /// Every element in the kernel but those with conditions (see
+    /// [`Firewall::tags`]), in no order. Without our tables there is none.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`].
+    pub fn list(&mut self) -> Result<Vec<Element>, FirewallError> {
+        let mut all = Vec::new();
+        for set in self.nft.sets(TABLE)? {
+            let elements = self.nft.elements(TABLE, &set)?;
+            all.extend(elements.iter().filter_map(|e| Element::read(&set, e)));
+        }
+        let checks = self.nft.elements(BRIDGE_TABLE, ALLOWED)?;
+        all.extend(checks.iter().filter_map(|e| Element::read(ALLOWED, e)));
+        Ok(all)
+    }
+
+    /// Declares the networks between which addresses are not translated, in place
+    /// of those declared before. Tells whether that changed anything.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`].
+    pub fn set_networks(&mut self, networks: &[IpNet]) -> Result<bool, FirewallError> {
+        let wanted = IpNet::aggregate(&networks.to_vec());
+        let mut batch = Batch::new();
+        for (set, v4) in [("networks4", true), ("networks6", false)] {
+            let of_family = wanted.iter().filter(|net| net.addr().is_ipv4() == v4);
+            let ranges: Vec<_> = of_family.flat_map(range).collect();
+            if same(self.nft.elements(TABLE, set)?, &ranges) {
+                continue;
+            }
+            batch.flush_set(TABLE, set);
+            batch.add_elements(TABLE, set, &ranges);
+        }
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        match self.nft.commit(&batch) {
+            Err(refusal) if refusal.error.is_not_found() => {
+                self.ensure()?;
+                self.nft.commit(&batch).map_err(KernelError::from)?;
+            }
+            other => other.map_err(KernelError::from)?,
+        }
+        Ok(true)
+    }
+
+    /// Makes the table `inet fairlead` and its static rules, or mends them. Elements
+    /// stay, and no packet sees the rules half made.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`].
+    pub fn ensure(&mut self) -> Result<(), FirewallError> {
+        let mut batch = Batch::new();
+        base().write(&mut batch);
+        if self.nft.has_table(BRIDGE_TABLE)? {
+            bridge_base().write(&mut batch);
+        }
+        Ok(self.nft.commit(&batch).map_err(KernelError::from)?)
+    }
+
+    /// Takes both tables away with all that is in them.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`].
+    pub fn remove_all(&mut self) -> Result<(), FirewallError> {
+        for table in [TABLE, BRIDGE_TABLE] {
+            if !self.nft.has_table(table)? {
+                continue;
+            }
+            let mut batch = Batch::new();
+            batch.delete_table(table);
+            match self.nft.commit(&batch) {
+                Err(refusal) if !refusal.error.is_not_found() => {
+                    return Err(refusal.error.into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away the sets and rules of subnets that are not in `keep` and have no
+    /// element, and returns those subnets.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`].
+    pub fn remove_unused_subnets(&mut self, keep: &[IpNet]) -> Result<Vec<IpNet>, FirewallError> {
+        let keep: BTreeSet<IpNet> = keep.iter().map(IpNet::trunc).collect();
+        let mut removed = BTreeSet::new();
+        for name in self.nft.sets(TABLE)? {
+            let Some(set) = SubnetSet::parse(&name) else {
+                continue;
+            };
+            if !keep.contains(&set.subnet) && self.remove_subnet(&set)? {
+                removed.insert(set.subnet);
+            }
+        }
+        Ok(removed.into_iter().collect())
+    }
+
+    /// A set that someone fills meanwhile makes the kernel refuse, and stays.
+    fn remove_subnet(&mut self, set: &SubnetSet) -> Result<bool, FirewallError> {
+        let name = SetName::Subnet(*set).to_string();
+        if !self.nft.elements(TABLE, &name)?.is_empty() {
+            return Ok(false);
+        }
+        let chain = subnet_chain(set.purpose);
+        let mut batch = Batch::new();
+        for rule in self.nft.rules(TABLE, chain)? {
+            if rule.comment == name {
+                batch.delete_rule(TABLE, chain, rule.handle);
+            }
+        }
+        batch.delete_set(TABLE, &name, true);
+        match self.nft.commit(&batch) {
+            Ok(()) => Ok(true),
+            Err(refusal) if refusal.error.errno() == Some(Errno::BUSY) => Ok(false),
+            Err(refusal) if refusal.error.is_not_found() => Ok(false),
+            Err(refusal) => Err(refusal.error.into()),
+        }
+    }
+}
+
+fn taken(element: &Element, refusal: Refusal) -> FirewallError {
+    match element {
+        Element::Publish(_) => FirewallError::Taken {
+            element: Box::new(element.clone()),
+        },
+        _ => refusal.error.into(),
+    }
+}
+
+/// A network as a set of ranges has it: its first address, and the first behind it
+/// unless it ends where the addresses end.
+fn range(network: &IpNet) -> Vec<nft::Element> {
+    let mut elements = vec![nft::Element::key(address_bytes(network.network()))];
+    let after = match network.broadcast() {
+        IpAddr::V4(last) => last
+            .to_bits()
+            .checked_add(1)
+            .map(|n| IpAddr::V4(Ipv4Addr::from_bits(n))),
+        IpAddr::V6(last) => last
+            .to_bits()
+            .checked_add(1)
+            .map(|n| IpAddr::V6(Ipv6Addr::from_bits(n))),
+    };
+    if let Some(after) = after {
+        elements.push(nft::Element {
+            range_end: true,
+            ..nft::Element::key(address_bytes(after))
+        });
+    }
+    elements
+}
+
+fn same(mut found: Vec<nft::Element>, wanted: &[nft::Element]) -> bool {
+    let order =
+        |a: &nft::Element, b: &nft::Element| (&a.key, !a.range_end).cmp(&(&b.key, !b.range_end));
+    let mut wanted = wanted.to_vec();
+    found.sort_by(order);
+    wanted.sort_by(order);
+    found == wanted
+}
