@@ -1,2 +1,35 @@
-//! cluster.conf and node.conf: keywords, scopes, references, operators, validation, editing.
+//! `cluster.conf` and `node.conf`: what a person declares, for the cluster and for
+//! one node.
+//!
+//! The crate owns the file format ([`Document`]), the list of keywords
+//! ([`keywords`]), the way a keyword is addressed and changed ([`KeyPath`],
+//! [`KeyOp`]), the merged view with scopes and references ([`Config`]), the
+//! networks declared there ([`Network`]) and the checked, atomic change of either
+//! file ([`change`]). It reads and writes these two files and nothing else.
 #![forbid(unsafe_code)]
+
+mod check;
+mod config;
+mod convert;
+mod document;
+mod edit;
+mod error;
+mod file;
+mod keyword;
+mod network;
+mod path;
+mod problem;
+mod reference;
+mod segment;
+mod value;
+
+pub use config::{Config, nodename};
+pub use document::{Document, DocumentError};
+pub use edit::{Change, Outcome, change};
+pub use error::ConfigError;
+pub use file::Target;
+pub use keyword::{Keyword, Kind, Section, keywords};
+pub use network::{Network, NetworkKind, Origin, Routed, Tunnel, TunnelMode};
+pub use path::{KeyError, KeyOp, KeyPath, Operator};
+pub use problem::{Problem, Reason};
+pub use value::Value;

@@ -1,0 +1,158 @@
+//! Changing a file: several changes are one, checked as a whole, written at once.
+
+use crate::check::problems;
+use crate::file::{self, Target};
+use crate::{
+    Config, ConfigError, DocumentError, KeyError, KeyOp, KeyPath, Operator, Problem, Reason,
+};
+use fairlead_types::Root;
+
+/// One change of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Sets a keyword, or changes it as a list.
+    Set(KeyOp),
+    /// Removes a keyword in exactly this scope. One that is not stored stays so.
+    Unset(KeyPath),
+    /// Removes a section with all its keywords.
+    Delete(String),
+}
+
+/// What a change did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether the file has (or, on a dry run, would have) another content now.
+    pub changed: bool,
+    /// What is odd about the change, but no reason to refuse it.
+    pub warnings: Vec<Problem>,
+}
+
+/// Makes all changes to one of the files, or none of them.
+///
+/// The list operators start from the stored value, for `node.conf` from the merged
+/// one, and from the keyword's default if none is stored. The result is checked
+/// as a whole, together with the other file. A fault refuses the change if the
+/// change brings it or sets the keyword it is at: a fault elsewhere does not keep
+/// anyone from mending this one. The first change of `cluster.conf` gives it its
+/// identity, `DEFAULT.id`. A dry run takes no lock and writes nothing.
+///
+/// # Errors
+/// [`ConfigError::Refused`] with all faults; else a file that cannot be read or
+/// written. The files are as they were in any case.
+pub fn change(
+    root: &Root,
+    target: Target,
+    node: &str,
+    changes: &[Change],
+    dry_run: bool,
+) -> Result<Outcome, ConfigError> {
+    // Held to the end of the function.
+    let _lock = match dry_run {
+        true => None,
+        false => Some(file::lock(root)?),
+    };
+    let path = target.path(root);
+    let before = Config::load(root, node)?;
+    let mut after = before.clone();
+    let mut refused = Vec::new();
+    for change in changes {
+        refused.extend(apply(&mut after, target, change)?);
+    }
+    let old = problems(&before, target);
+    let concerning = problems(&after, target)
+        .into_iter()
+        .filter(|p| changes.iter().any(|c| c.sets(p)) || !old.iter().any(|o| o.is_same_as(p)));
+    let (warnings, mut faults): (Vec<_>, Vec<_>) = concerning.partition(Problem::is_warning);
+    refused.append(&mut faults);
+    if !refused.is_empty() {
+        let problems = refused;
+        return Err(ConfigError::Refused { path, problems });
+    }
+    let changed = after.document(target) != before.document(target);
+    if changed && !dry_run {
+        if target == Target::Cluster {
+            identify(&mut after)?;
+        }
+        file::write(&path, &after.document(target).to_string())?;
+    }
+    Ok(Outcome { changed, warnings })
+}
+
+impl Change {
+    /// Whether this sets the keyword that a problem is at, or one in the section if
+    /// the section is meant.
+    fn sets(&self, problem: &Problem) -> bool {
+        let Self::Set(op) = self else { return false };
+        let key = op.path.key();
+        op.path.section == problem.section && problem.option.as_ref().is_none_or(|o| *o == key)
+    }
+}
+
+/// Makes one change in memory; gives the fault of a value that a file cannot hold.
+fn apply(
+    config: &mut Config,
+    target: Target,
+    change: &Change,
+) -> Result<Option<Problem>, ConfigError> {
+    let op = match change {
+        Change::Set(op) => op,
+        Change::Unset(path) if path.index.is_some() => {
+            return Err(KeyError::IndexedUnset(path.to_string()).into());
+        }
+        Change::Unset(path) => {
+            let document = config.document_mut(target);
+            document.unset(&path.section, &path.key());
+            return Ok(None);
+        }
+        Change::Delete(section) => {
+            config.document_mut(target).remove_section(section);
+            return Ok(None);
+        }
+    };
+    let (section, key) = (&op.path.section, op.path.key());
+    let stored = config.get(target, &op.path).map(str::to_owned);
+    let value = match op.operator {
+        Operator::Assign => op.value.clone(),
+        operator => {
+            let default = || config.default_of(section, &op.path.option);
+            let start = stored.clone().or_else(default).unwrap_or_default();
+            let value = operator.apply(&start, &op.value);
+            let same = value.split_whitespace().eq(start.split_whitespace());
+            // No element came or went: the value keeps its layout and its file.
+            if same {
+                return Ok(None);
+            }
+            value
+        }
+    };
+    let set = config.document_mut(target).set(section, &key, &value);
+    Ok(set.err().map(|e: DocumentError| Problem {
+        section: section.clone(),
+        option: Some(key),
+        value: Some(value),
+        reason: Box::new(Reason::Unwritable(e)),
+    }))
+}
+
+/// Gives `cluster.conf` its identity if it has none.
+fn identify(config: &mut Config) -> Result<(), ConfigError> {
+    let document = config.document_mut(Target::Cluster);
+    if document
+        .get("DEFAULT", "id")
+        .is_some_and(|id| !id.is_empty())
+    {
+        return Ok(());
+    }
+    let uuid =
+        std::fs::read_to_string("/proc/sys/kernel/random/uuid").map_err(ConfigError::Uuid)?;
+    document
+        .set("DEFAULT", "id", uuid.trim())
+        .map(|_| ())
+        .map_err(|source| ConfigError::Malformed {
+            path: Target::Cluster.path(config.root()),
+            source,
+        })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! The two files on disk: reading, the lock, and replacing one whole.
+
+use crate::{ConfigError, Document};
+use fairlead_types::Root;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Which file a change goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// `cluster.conf`, the same on every node.
+    Cluster,
+    /// `node.conf`, this node's own.
+    Node,
+}
+
+impl Target {
+    /// The file below `root`.
+    #[must_use]
+    pub fn path(self, root: &Root) -> PathBuf {
+        root.etc().join(match self {
+            Self::Cluster => "cluster.conf",
+            Self::Node => "node.conf",
+        })
+    }
+}
+
+/// Reads a file; one that is not there is empty.
+pub(crate) fn read(path: &Path) -> Result<Document, ConfigError> {
+    let path_buf = || path.to_path_buf();
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(source) => {
+            let path = path_buf();
+            return Err(ConfigError::Read { path, source });
+        }
+    };
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        ConfigError::Encoding {
+            path: path_buf(),
+            line: good.iter().filter(|b| **b == b'\n').count() + 1,
+        }
+    })?;
+    Document::parse(&text).map_err(|source| ConfigError::Malformed {
+        path: path_buf(),
+        source,
+    })
+}
+
+/// Waits for the lock that every change of either file holds. It ends with the
+/// returned file.
+pub(crate) fn lock(root: &Root) -> Result<File, ConfigError> {
+    let path = root.run().join("config.lock");
+    let open = || {
+        directory(&root.run())?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    open().map_err(|source| ConfigError::Lock {
+        path: path.clone(),
+        source,
+    })
+}
+
+/// Replaces a file at once: readers see the old text or the new one, also after a
+/// crash. A symbolic link stays one, and the file behind it is replaced.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), ConfigError> {
+    let replace = || {
+        let real = match path.canonicalize() {
+            Ok(real) => real,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
+            Err(e) => return Err(e),
+        };
+        let dir = real.parent().unwrap_or(Path::new("/"));
+        directory(dir)?;
+        // The temporary file is made with mode 0600, which the new one keeps.
+        let mut file = tempfile::Builder::new()
+            .prefix(".fairlead-")
+            .tempfile_in(dir)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(&real).map_err(|e| e.error)?;
+        File::open(dir)?.sync_all()
+    };
+    replace().map_err(|source| ConfigError::Write {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(path)
+}

@@ -1,0 +1,436 @@
+//! Every keyword that is known: what it takes, where it may stand, what it means.
+
+use crate::network::NetworkKind;
+use crate::network::NetworkKind::{Bridge, Lo, RoutedBridge, Weave};
+
+/// A section whose keywords are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// `[DEFAULT]`
+    Default,
+    /// `[cluster]`
+    Cluster,
+    /// `[node]`
+    Node,
+    /// `[cni]`
+    Cni,
+    /// `[listener]`
+    Listener,
+    /// `[network#NAME]`, one for each network.
+    Network,
+}
+
+impl Section {
+    /// The kind of section that `name` is, if it is a known one.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        match name {
+            "DEFAULT" => Some(Self::Default),
+            "cluster" => Some(Self::Cluster),
+            "node" => Some(Self::Node),
+            "cni" => Some(Self::Cni),
+            "listener" => Some(Self::Listener),
+            _ => name.starts_with("network#").then_some(Self::Network),
+        }
+    }
+
+    /// The name as a listing shows it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "DEFAULT",
+            Self::Cluster => "cluster",
+            Self::Node => "node",
+            Self::Cni => "cni",
+            Self::Listener => "listener",
+            Self::Network => "network#NAME",
+        }
+    }
+}
+
+/// What a keyword's value has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// `true` or `false`, also `yes`, `no`, `on`, `off`, `1`, `0`, `t`, `f`, `y`, `n`.
+    Bool,
+    /// A whole number from `min` to `max`.
+    Int {
+        /// The least value.
+        min: u64,
+        /// The greatest value.
+        max: u64,
+    },
+    /// A network in prefix notation without host bits.
+    Cidr,
+    /// The range of a network: a cidr, or `none`; with `dual`, one of each family.
+    Range {
+        /// Whether two cidrs, one of each family, may stand there.
+        dual: bool,
+    },
+    /// An IPv4 or IPv6 address.
+    Ip,
+    /// Addresses separated by white space.
+    Ips,
+    /// An address or a host name.
+    Host,
+    /// Host names separated by white space.
+    Hosts,
+    /// Words separated by white space.
+    List,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A time as `30`, `1500ms`, `10s`, `2m`, `1h30m`, `1d`; a bare number is seconds.
+    Duration,
+    /// An absolute path.
+    Path,
+    /// The name of a network interface.
+    Device,
+    /// A DNS domain, kept in lower case.
+    Domain,
+    /// A universally unique identifier.
+    Uuid,
+}
+
+impl Kind {
+    /// The kind in a word, for a listing.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "string",
+            Self::Bool => "bool",
+            Self::Int { .. } => "int",
+            Self::Cidr => "cidr",
+            Self::Range { dual: false } => "cidr or none",
+            Self::Range { dual: true } => "cidr, two cidrs, or none",
+            Self::Ip => "ip",
+            Self::Ips => "list of ip",
+            Self::Host => "ip or name",
+            Self::Hosts => "list of names",
+            Self::List => "list",
+            Self::Choice(_) => "choice",
+            Self::Duration => "duration",
+            Self::Path => "path",
+            Self::Device => "interface",
+            Self::Domain => "domain",
+            Self::Uuid => "uuid",
+        }
+    }
+
+    /// The words of a choice; none for any other kind.
+    #[must_use]
+    pub const fn candidates(self) -> &'static [&'static str] {
+        match self {
+            Self::Choice(words) => words,
+            _ => &[],
+        }
+    }
+}
+
+/// One keyword.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keyword {
+    /// The kind of section it stands in.
+    pub section: Section,
+    /// The option name, without scope.
+    pub option: &'static str,
+    /// What the value has to be.
+    pub kind: Kind,
+    /// The value when none is stored. A default path is moved below the root
+    /// directory.
+    pub default: Option<&'static str>,
+    /// Whether the option may carry a scope, as `option@node`.
+    pub scopable: bool,
+    /// The network types it is for; empty outside of networks.
+    pub networks: &'static [NetworkKind],
+    /// One line for people.
+    pub text: &'static str,
+}
+
+/// The keywords in the order a listing shows them. An option whose meaning differs
+/// by network type has one entry a meaning.
+#[must_use]
+pub fn keywords() -> &'static [Keyword] {
+    KEYWORDS
+}
+
+/// What the table says about an option.
+pub(crate) enum Lookup {
+    Known(&'static Keyword),
+    /// Known, but for these network types only.
+    OtherType(Vec<NetworkKind>),
+    Unknown,
+}
+
+/// The keyword of an option, which must not carry a scope. Without a network type
+/// the first meaning counts.
+pub(crate) fn lookup(section: Section, option: &str, network: Option<NetworkKind>) -> Lookup {
+    let same = |k: &&Keyword| k.section == section && k.option == option;
+    let mut named = KEYWORDS.iter().filter(same).peekable();
+    if named.peek().is_none() {
+        return Lookup::Unknown;
+    }
+    let applies = |k: &&Keyword| match network {
+        Some(kind) if k.section == Section::Network => k.networks.contains(&kind),
+        _ => true,
+    };
+    match named.clone().find(applies) {
+        Some(keyword) => Lookup::Known(keyword),
+        None => Lookup::OtherType(named.flat_map(|k| k.networks).copied().collect()),
+    }
+}
+
+/// The types of networks, as a person writes them.
+pub(crate) const TYPES: &[&str] = &["bridge", "routed_bridge", "weave", "lo"];
+
+const ALL: &[NetworkKind] = &[Bridge, RoutedBridge, Weave, Lo];
+const BRIDGES: &[NetworkKind] = &[Bridge, RoutedBridge];
+const ROUTED: &[NetworkKind] = &[RoutedBridge];
+
+/// A keyword that takes no scope and has no default.
+const fn plain(section: Section, option: &'static str, kind: Kind, text: &'static str) -> Keyword {
+    Keyword {
+        section,
+        option,
+        kind,
+        default: None,
+        scopable: false,
+        networks: &[],
+        text,
+    }
+}
+
+/// The same for the networks of some types.
+const fn network(
+    option: &'static str,
+    networks: &'static [NetworkKind],
+    kind: Kind,
+    text: &'static str,
+) -> Keyword {
+    Keyword {
+        networks,
+        ..plain(Section::Network, option, kind, text)
+    }
+}
+
+impl Keyword {
+    const fn or(self, default: &'static str) -> Self {
+        Self {
+            default: Some(default),
+            ..self
+        }
+    }
+
+    const fn scoped(self) -> Self {
+        Self {
+            scopable: true,
+            ..self
+        }
+    }
+}
+
+// Defaults and scopes: specification 1.4 and 2.
+const KEYWORDS: &[Keyword] = &[
+    plain(
+        Section::Default,
+        "id",
+        Kind::Uuid,
+        "identity of the cluster's configuration, made at its first change",
+    ),
+    plain(
+        Section::Cluster,
+        "name",
+        Kind::Domain,
+        "name of the cluster and its DNS zone, in lower case",
+    )
+    .or("default"),
+    plain(Section::Cluster, "id", Kind::Uuid, "identity of the cluster"),
+    plain(
+        Section::Cluster,
+        "nodes",
+        Kind::Hosts,
+        "names of the nodes, in order, without references",
+    ),
+    plain(
+        Section::Cluster,
+        "drpnodes",
+        Kind::Hosts,
+        "names of the disaster recovery nodes, without references",
+    ),
+    plain(
+        Section::Cluster,
+        "dns",
+        Kind::Ips,
+        "addresses of the nameservers that containers use",
+    )
+    .scoped(),
+    plain(
+        Section::Cni,
+        "plugins",
+        Kind::Path,
+        "directory of the CNI plugin programs",
+    )
+    .or("/opt/cni/bin"),
+    plain(
+        Section::Cni,
+        "config",
+        Kind::Path,
+        "directory of the CNI network configurations",
+    )
+    .or("/opt/cni/net.d"),
+    plain(
+        Section::Cni,
+        "timeout",
+        Kind::Duration,
+        "how long one call of a CNI plugin program may take",
+    )
+    .or("60s"),
+    plain(
+        Section::Listener,
+        "dns_sock_uid",
+        Kind::Text,
+        "user, by name or number, that owns the DNS backend socket",
+    )
+    .or("953"),
+    plain(
+        Section::Listener,
+        "dns_sock_gid",
+        Kind::Text,
+        "group, by name or number, that owns the DNS backend socket",
+    )
+    .or("953"),
+    network("type", ALL, Kind::Choice(TYPES), "type of the network").or("bridge"),
+    network(
+        "network",
+        &[Bridge],
+        Kind::Range { dual: true },
+        "range of the network: a cidr, one of each family for dual stack, or none to hide the network",
+    )
+    .scoped(),
+    network(
+        "network",
+        ROUTED,
+        Kind::Range { dual: false },
+        "range that is cut into one segment a node, or none to hide the network",
+    ),
+    network(
+        "network",
+        &[Weave],
+        Kind::Range { dual: false },
+        "range of the network, or none to hide it",
+    )
+    .or("10.32.0.0/12"),
+    network(
+        "network",
+        &[Lo],
+        Kind::Range { dual: false },
+        "range of the loopback network, or none to hide it",
+    )
+    .or("127.0.0.1/32"),
+    network(
+        "dev",
+        BRIDGES,
+        Kind::Device,
+        "bridge to use instead of obr_NAME",
+    ),
+    network(
+        "public",
+        BRIDGES,
+        Kind::Bool,
+        "whether the range is routed outside, so nothing is masqueraded",
+    )
+    .or("false"),
+    network(
+        "ips_per_node",
+        ROUTED,
+        Kind::Int {
+            min: 1,
+            max: 1 << 63,
+        },
+        "addresses in the segment of one node, a power of two",
+    )
+    .or("1024"),
+    network(
+        "mask_per_node",
+        ROUTED,
+        Kind::Int { min: 0, max: 128 },
+        "prefix length of the segment of one node, before ips_per_node; 0 is unset",
+    )
+    .or("0"),
+    network(
+        "subnet",
+        ROUTED,
+        Kind::Cidr,
+        "segment of a node, normally written by the first setup",
+    )
+    .scoped(),
+    network(
+        "addr",
+        ROUTED,
+        Kind::Host,
+        "tunnel endpoint of a node; default is what its name resolves to",
+    )
+    .scoped(),
+    network(
+        "gateway",
+        ROUTED,
+        Kind::Ip,
+        "next hop to the segment of a node",
+    )
+    .scoped(),
+    network(
+        "tables",
+        ROUTED,
+        Kind::List,
+        "routing tables that get the routes, by name or number",
+    )
+    .or("main"),
+    network(
+        "tunnel",
+        ROUTED,
+        Kind::Choice(&["auto", "always", "never"]),
+        "whether packets to other nodes go through a tunnel",
+    )
+    .or("auto"),
+    network(
+        "tunnel_mode",
+        ROUTED,
+        Kind::Choice(&["ipip", "gre", "ip6ip6"]),
+        "kind of the tunnels",
+    )
+    .or("ipip"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyword_has_one_meaning_per_network_type() {
+        for (i, k) in KEYWORDS.iter().enumerate() {
+            assert_eq!(k.section == Section::Network, !k.networks.is_empty());
+            for other in &KEYWORDS[..i] {
+                let same = other.section == k.section && other.option == k.option;
+                let shared = other.networks.iter().any(|n| k.networks.contains(n));
+                assert!(!same || (!shared && !k.networks.is_empty()), "{}", k.option);
+            }
+        }
+    }
+
+    #[test]
+    fn the_listed_types_are_the_types() {
+        let names: Vec<_> = ALL.iter().map(|n| n.as_str()).collect();
+        assert_eq!(names, TYPES);
+    }
+
+    #[test]
+    fn the_meaning_follows_the_type() {
+        let of = |option, kind| lookup(Section::Network, option, kind);
+        assert!(matches!(of("network", Some(Bridge)), Lookup::Known(k) if k.scopable));
+        assert!(matches!(of("network", Some(RoutedBridge)), Lookup::Known(k) if !k.scopable));
+        assert!(matches!(of("tunnel", Some(Bridge)), Lookup::OtherType(t) if t == [RoutedBridge]));
+        assert!(matches!(of("tunnel", None), Lookup::Known(_)));
+        assert!(matches!(of("mtu", Some(Bridge)), Lookup::Unknown));
+    }
+}
