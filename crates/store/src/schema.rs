@@ -1,0 +1,32 @@
+//! The tables.
+//!
+//! Every statement that opens the file parses this text again, so it is kept
+//! short: no check constraints (the types check), no index that no lookup uses.
+//! An owner is three columns, always `container, ifname, network`, so that the
+//! rows of a container are one stretch of each index.
+
+/// The schema that this release writes, kept in `PRAGMA user_version`.
+pub(crate) const VERSION: i64 = 1;
+
+/// The size of a page in bytes. A commit appends every page it touched to the
+/// log, and whoever opens the file first reads the log: small pages keep both
+/// short.
+pub(crate) const PAGE_SIZE: u32 = 2048;
+
+/// Makes the tables of [`VERSION`].
+///
+/// `meta` has one row. `addresses.boot` is 1 for a row that ends with the boot. `runs` holds the
+/// longest stretches without a free address, see `runs.rs`. `cursors.set_index`
+/// is -1 for the row that says the pool's host-local directory was looked at.
+pub(crate) const TABLES: &str = "
+CREATE TABLE meta(boot TEXT, checkpoints INT);
+CREATE TABLE addresses(pool TEXT, addr BLOB, container TEXT, ifname TEXT, network TEXT, netns, boot INT, since INT, PRIMARY KEY(pool, addr)) WITHOUT ROWID;
+CREATE INDEX addresses_owner ON addresses(container, ifname);
+CREATE TABLE runs(pool TEXT, first BLOB, last BLOB, PRIMARY KEY(pool, first)) WITHOUT ROWID;
+CREATE TABLE cursors(pool TEXT, set_index INT, last BLOB, PRIMARY KEY(pool, set_index)) WITHOUT ROWID;
+CREATE TABLE attachments(container TEXT, ifname TEXT, network TEXT, id TEXT, netns, object TEXT, state INT, pid INT, started INT, host_ifname TEXT, since INT, config TEXT, args TEXT, capabilities TEXT, result TEXT, PRIMARY KEY(container, ifname, network)) WITHOUT ROWID;
+CREATE INDEX attachments_object ON attachments(object) WHERE object IS NOT NULL;
+CREATE TABLE masquerades(container TEXT, ifname TEXT, network TEXT, addr BLOB, subnet TEXT, netns, PRIMARY KEY(container, ifname, network, addr)) WITHOUT ROWID;
+CREATE TABLE ports(protocol INT, family INT, port INT, host BLOB, container TEXT, ifname TEXT, network TEXT, target BLOB, target_port INT, hairpin TEXT, netns, PRIMARY KEY(protocol, family, port, host)) WITHOUT ROWID;
+CREATE INDEX ports_owner ON ports(container, ifname, network);
+";
