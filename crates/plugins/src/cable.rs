@@ -1,0 +1,136 @@
+//! The virtual cable between host and container: its names and its making.
+
+use crate::container::open_sandbox;
+use crate::error::{internal, kernel};
+use crate::undo::Undo;
+use fairlead_cni::{Call, CniError};
+use fairlead_kernel::route::{NewLink, NewLinkKind, Peer};
+use fairlead_kernel::{NetNs, Route};
+use fairlead_types::{IfName, Mac, Owner};
+use std::os::fd::AsFd;
+
+/// A cable to make.
+pub(crate) struct Cable<'a> {
+    /// Who it is for; gives both names.
+    pub(crate) owner: &'a Owner,
+    /// The container's namespace.
+    pub(crate) sandbox: &'a NetNs,
+    /// The hardware address of the container's end, if asked for.
+    pub(crate) mac: Option<Mac>,
+    /// The greatest packet, in bytes.
+    pub(crate) mtu: Option<u32>,
+    /// The bridge that the host's end becomes a port of.
+    pub(crate) master: Option<u32>,
+}
+
+/// The name of the host's end: `veth` and 44 bits of a hash of the owner. It is the
+/// same each time, so that DEL finds the link without the container's namespace and
+/// a person finds it by `fairlead ls`.
+pub(crate) fn host_name(owner: &Owner) -> Result<IfName, CniError> {
+    // FNV-1a, 64 bits, over the three names with a separator that none may contain.
+    let text = format!("{}/{}/{}", owner.network, owner.container, owner.ifname);
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    IfName::new(format!("veth{:011x}", hash >> 20)).map_err(internal)
+}
+
+impl Cable<'_> {
+    /// Makes it, in one message: the host's end is up and on its bridge, the
+    /// container's end is born in the sandbox, down. Returns the name on the host.
+    pub(crate) fn make(&self, route: &mut Route, undo: &mut Undo<'_>) -> Result<IfName, CniError> {
+        let name = host_name(self.owner)?;
+        let new = NewLink {
+            name: name.clone(),
+            mac: None,
+            mtu: self.mtu,
+            up: true,
+            master: self.master,
+            group: None,
+            namespace: None,
+            kind: NewLinkKind::Veth(Peer {
+                name: self.owner.ifname.clone(),
+                mac: self.mac,
+                mtu: self.mtu,
+                namespace: Some(self.sandbox.as_fd()),
+            }),
+        };
+        match route.create_link(&new) {
+            Ok(()) => {}
+            Err(error) if error.is_exists() => return Err(self.taken(&name)),
+            Err(error) => return Err(kernel(error)),
+        }
+        let made = name.clone();
+        // Pushed after success: what was there before under this name is not ours to delete.
+        undo.push(move || remove(&made));
+        Ok(name)
+    }
+
+    fn taken(&self, host: &IfName) -> CniError {
+        let inner = Route::open_in(self.sandbox).and_then(|mut r| r.link(&self.owner.ifname));
+        if matches!(inner, Ok(Some(_))) {
+            return CniError::internal(format!(
+                "container veth name provided ({}) already exists",
+                self.owner.ifname
+            ));
+        }
+        CniError::internal(format!(
+            "host veth name {host} already exists: another call for {} is under way, or left it behind; call DEL first",
+            self.owner
+        ))
+    }
+}
+
+/// Deletes the host's end, and with it the container's; 'already gone' is done.
+pub(crate) fn remove(host: &IfName) -> Result<(), CniError> {
+    Route::open()
+        .and_then(|mut route| route.delete_link_named(host))
+        .map(drop)
+        .map_err(kernel)
+}
+
+/// Deletes the container's interface, by its own name in its namespace or, where that
+/// is gone, by the host's end.
+pub(crate) fn remove_end(call: &Call, host: &IfName) -> Result<(), CniError> {
+    let Some(path) = &call.netns else {
+        return remove(host);
+    };
+    let ifname = &call.owner()?.ifname;
+    match NetNs::open(path) {
+        Ok(sandbox) => {
+            let mut route = Route::open_in(&sandbox).map_err(kernel)?;
+            route.delete_link_named(ifname).map(drop).map_err(kernel)
+        }
+        Err(error) if error.is_not_found() => remove(host),
+        Err(_) => open_sandbox(path).map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fairlead_types::{ContainerId, NetworkName};
+
+    fn owner(network: &str, container: &str, ifname: &str) -> Owner {
+        Owner {
+            network: NetworkName::new(network).unwrap(),
+            container: ContainerId::new(container).unwrap(),
+            ifname: IfName::new(ifname).unwrap(),
+        }
+    }
+
+    #[test]
+    fn each_attachment_has_a_name_of_its_own_that_fits() {
+        let one = host_name(&owner("net", "c1", "eth0")).unwrap();
+        assert_eq!(one.as_str().len(), 15);
+        assert_eq!(one, host_name(&owner("net", "c1", "eth0")).unwrap());
+        let mut names: Vec<_> = (0..2000)
+            .map(|i| host_name(&owner("net", &format!("c{i}"), "eth0")).unwrap())
+            .chain([host_name(&owner("net", "c1", "eth1")).unwrap()])
+            .chain([host_name(&owner("net2", "c1", "eth0")).unwrap()])
+            .collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 2002);
+    }
+}

@@ -1,0 +1,138 @@
+//! What plugins share in one process: the node's state and the firewall, each opened
+//! when it is first needed.
+
+use crate::error::internal;
+use fairlead_cni::conf::AttachmentId;
+use fairlead_cni::{Call, CniError};
+use fairlead_firewall::{Firewall, FirewallError};
+use fairlead_ipam::IpamError;
+use fairlead_store::{NetnsRef, Store, StoreError};
+use fairlead_types::{NetworkName, Owner, Root};
+use std::cell::RefCell;
+
+/// The node that plugins work on.
+pub struct Host {
+    root: Root,
+    store: RefCell<Option<Store>>,
+    firewall: RefCell<Option<Firewall>>,
+}
+
+impl Host {
+    /// The node whose files are below `root`, in the network namespace of the calling
+    /// thread. Nothing is opened yet.
+    #[must_use]
+    pub fn new(root: Root) -> Self {
+        Self {
+            root,
+            store: RefCell::new(None),
+            firewall: RefCell::new(None),
+        }
+    }
+
+    /// Where the node's files are.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Works on the node's state, opened at the first call.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn store<T>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut slot = self.store.borrow_mut();
+        let store = match &mut *slot {
+            Some(store) => store,
+            empty => empty.insert(Store::open(&self.root)?),
+        };
+        work(store)
+    }
+
+    /// Works on the node's nftables, opened at the first call.
+    ///
+    /// # Errors
+    /// The firewall's own.
+    pub fn firewall<T>(
+        &self,
+        work: impl FnOnce(&mut Firewall) -> Result<T, FirewallError>,
+    ) -> Result<T, FirewallError> {
+        let mut slot = self.firewall.borrow_mut();
+        let firewall = match &mut *slot {
+            Some(firewall) => firewall,
+            empty => empty.insert(Firewall::open()?),
+        };
+        work(firewall)
+    }
+
+    pub(crate) fn with_store<T>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T, StoreError>,
+    ) -> Result<T, CniError> {
+        self.store(work).map_err(store_error)
+    }
+
+    pub(crate) fn with_ipam<T>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T, IpamError>,
+    ) -> Result<T, CniError> {
+        // The store's own failures come through `work` as well.
+        let mut answer = None;
+        self.with_store(|store| {
+            answer = Some(work(store));
+            Ok(())
+        })?;
+        match answer {
+            Some(answer) => answer.map_err(crate::host_local::ipam_error),
+            None => Err(internal("the node's state was not asked")),
+        }
+    }
+
+    pub(crate) fn with_firewall<T>(
+        &self,
+        work: impl FnOnce(&mut Firewall) -> Result<T, FirewallError>,
+    ) -> Result<T, CniError> {
+        self.firewall(work).map_err(internal)
+    }
+
+    /// The namespace of a call, by path and identity, as records keep it.
+    pub(crate) fn netns_of(&self, call: &Call) -> Result<Option<NetnsRef>, CniError> {
+        let Some(path) = &call.netns else {
+            return Ok(None);
+        };
+        NetnsRef::of(path).map(Some).map_err(store_error)
+    }
+
+    /// The attachments of a network that have a record and are not in `valid`.
+    pub(crate) fn stale_owners(
+        &self,
+        network: &NetworkName,
+        valid: &[AttachmentId],
+    ) -> Result<Vec<Owner>, CniError> {
+        let records = self.with_store(|store| store.view().owners())?;
+        let owners = records.into_iter().map(|record| record.owner);
+        let owners = owners.filter(|owner| owner.network == *network);
+        let is_valid = |owner: &Owner| {
+            valid.iter().any(|id| {
+                id.container == owner.container.as_str() && id.ifname == owner.ifname.as_str()
+            })
+        };
+        Ok(owners.filter(|owner| !is_valid(owner)).collect())
+    }
+}
+
+/// A busy store is worth another try; anything else is not.
+pub(crate) fn store_error(error: StoreError) -> CniError {
+    let busy = matches!(error, StoreError::Busy { .. });
+    let error = internal(error);
+    if busy {
+        CniError {
+            code: fairlead_cni::Code::TRY_AGAIN_LATER,
+            ..error
+        }
+    } else {
+        error
+    }
+}
