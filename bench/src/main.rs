@@ -1,2 +1,180 @@
-//! Side-by-side measurements.
-fn main() {}
+//! `make bench`: attaches and detaches containers by Fairlead, by the reference
+//! plugins and by the bare kernel messages, in turns, and compares.
+#![forbid(unsafe_code)]
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use fairlead_bench::inside::{self, Place};
+use fairlead_bench::prepare::Programs;
+use fairlead_bench::report::{self, Circumstances};
+use fairlead_bench::{memory, round};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Measures what attaching a container to a bridge and detaching it takes: Fairlead,
+/// the reference CNI plugins, and the kernel's floor (the same netlink messages and
+/// nothing else), in one run and in turns. It works in namespaces of its own and
+/// leaves nothing behind but the report. The exit status says whether it could
+/// measure, not whether the goals were reached.
+#[derive(Debug, Parser)]
+#[command(name = "fairlead-bench", max_term_width = 100)]
+struct Options {
+    /// How often each scenario is measured.
+    #[arg(long, default_value_t = 60, value_name = "N")]
+    repeats: usize,
+    /// Measure ten times only, for a first look.
+    #[arg(long, conflicts_with = "repeats")]
+    quick: bool,
+    /// Fairlead's binary; by default the one that was built beside this program.
+    #[arg(long, env = "FAIRLEAD_BIN", value_name = "FILE")]
+    fairlead: Option<PathBuf>,
+    /// Directory of the reference plugins (Debian package containernetworking-plugins).
+    #[arg(long, default_value = "/usr/lib/cni", value_name = "DIR")]
+    reference: PathBuf,
+    /// Directory of the reports [default: results, beside the program's source].
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let done = match arguments.split_first() {
+        Some((first, rest)) if first == memory::OPTION => memory::start(rest),
+        _ => run(&Options::parse(), &arguments),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("fairlead-bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(options: &Options, arguments: &[OsString]) -> Result<ExitCode> {
+    if !inside::is_inside() {
+        build_floor()?;
+        let status = inside::start_again(arguments)?;
+        return Ok(if status.success() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        });
+    }
+    let programs = programs(options)?;
+    let results = results(options)?;
+    let repeats = if options.quick { 10 } else { options.repeats };
+    let before = load();
+    let place = Place::prepare()?;
+    let measured = round::run(&place, &programs, repeats)?;
+    let about = Circumstances {
+        day: day()?,
+        kernel: read("/proc/sys/kernel/osrelease"),
+        processor: processor(),
+        load: [before, load()],
+        repeats,
+        programs,
+    };
+    print!("{}", report::markdown(&measured, &about));
+    let path = report::write(&results, &measured, &about)?;
+    eprintln!("written: {} and .json beside it", path.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn programs(options: &Options) -> Result<Programs> {
+    let own = std::env::current_exe().context("find the program itself")?;
+    let floor = own.with_file_name("fairlead-bench-floor");
+    let fairlead = options
+        .fairlead
+        .clone()
+        .unwrap_or_else(|| own.with_file_name("fairlead"));
+    if !floor.exists() {
+        bail!(
+            "{} is missing: build it with `cargo build --release -p fairlead-bench`",
+            floor.display()
+        );
+    }
+    if !options.reference.join("bridge").exists() {
+        let dir = options.reference.display();
+        bail!("no reference plugins in {dir}: `apt-get install containernetworking-plugins`");
+    }
+    let fairlead = std::path::absolute(fairlead).context("find fairlead's binary")?;
+    Ok(Programs {
+        floor,
+        reference: options.reference.clone(),
+        fairlead,
+    })
+}
+
+/// `cargo run` builds the program it runs and no other: the floor is built here, with
+/// the same cargo. Started otherwise, it is expected to be there.
+fn build_floor() -> Result<()> {
+    let Some(cargo) = std::env::var_os("CARGO") else {
+        return Ok(());
+    };
+    let package = [
+        "build",
+        "--locked",
+        "--release",
+        "--quiet",
+        "--package",
+        "fairlead-bench",
+    ];
+    let built = Command::new(cargo)
+        .args(package)
+        .args(["--bin", "fairlead-bench-floor"])
+        .status();
+    if !built.context("start cargo")?.success() {
+        bail!("the floor's program does not build");
+    }
+    Ok(())
+}
+
+fn results(options: &Options) -> Result<PathBuf> {
+    let chosen = options.results.clone().unwrap_or_else(|| {
+        let source = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        source.unwrap_or_else(|| "bench".into()).join("results")
+    });
+    let absolute = std::path::absolute(chosen).context("find the directory of the reports")?;
+    if absolute.starts_with(Place::DIR) || absolute.starts_with("/var/lib/cni") {
+        bail!(
+            "the reports would be lost in {}: choose another directory",
+            absolute.display()
+        );
+    }
+    Ok(absolute)
+}
+
+fn day() -> Result<String> {
+    let output = Command::new("date")
+        .args(["-u", "+%F"])
+        .output()
+        .context("start date")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn processor() -> String {
+    let info = read("/proc/cpuinfo");
+    let models: Vec<&str> = info
+        .lines()
+        .filter(|line| line.starts_with("model name"))
+        .filter_map(|line| line.split_once(": ").map(|(_, model)| model))
+        .collect();
+    format!(
+        "{} x {}",
+        models.len(),
+        models.first().unwrap_or(&"unknown processor")
+    )
+}
+
+fn load() -> String {
+    read("/proc/loadavg")
+        .split(' ')
+        .take(3)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    std::fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}

@@ -1,2 +1,47 @@
-//! Shared helpers of the end-to-end tests.
+//! Helpers of the end-to-end tests: fake hosts, containers in them, packets
+//! between them, and the CNI plugins under test.
+//!
+//! Everything that a test makes is inside the namespaces of its [`Node`], which
+//! end with the process that holds them: nothing is left on the machine, even
+//! after a kill. The helpers panic with what they saw, for they only serve tests.
 #![forbid(unsafe_code)]
+
+mod attachment;
+mod built;
+mod family;
+mod node;
+mod patience;
+mod peer;
+mod place;
+mod plugins;
+mod result;
+mod uml;
+
+pub use attachment::{Attachment, Chain};
+pub use built::{built_binary, fairlead_binary};
+pub use family::Family;
+pub use node::{Node, OUTSIDE_V4, OUTSIDE_V6, Sandbox, UPLINK_V4, UPLINK_V6};
+pub use patience::{eventually, patience};
+pub use peer::{Reply, Server, Transport};
+pub use place::Place;
+pub use plugins::{Call, Failure, Outcome, Plugins};
+pub use result::{Address, Interface, Route, View};
+pub use uml::{UmlCase, run_under_uml, uml_main};
+
+/// Writes each case as two tests, `reference::NAME` on Debian's plugins and
+/// `ours::NAME` on this workspace's binary.
+///
+/// A case is `fn name(plugins: &Plugins) { .. }`.
+#[macro_export]
+macro_rules! conformance {
+    ($($(#[$meta:meta])* fn $name:ident($plugins:ident: &Plugins) $body:block)*) => {
+        $($(#[$meta])* fn $name($plugins: &$crate::Plugins) $body)*
+
+        mod reference {
+            $(#[test] fn $name() { super::$name(&$crate::Plugins::reference()); })*
+        }
+        mod ours {
+            $(#[test] fn $name() { super::$name(&$crate::Plugins::ours()); })*
+        }
+    };
+}

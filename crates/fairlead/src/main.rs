@@ -1,2 +1,37 @@
-//! The fairlead binary.
-fn main() {}
+//! The `fairlead` binary: which program it is by the name it was started with, its
+//! command line, and how answers are shown. What it does is in the library crates.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod command;
+mod legacy;
+mod output;
+mod plugin;
+mod tree;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let name = program_name(&program);
+    // A plugin call is a short process: it is recognised before anything else.
+    if let Some(status) = plugin::run(&name) {
+        return status;
+    }
+    let arguments: Vec<OsString> = arguments.collect();
+    match name.as_str() {
+        "om" => command::run(legacy::om(arguments)),
+        "nodemgr" => command::run(legacy::nodemgr(arguments)),
+        _ => command::run(arguments),
+    }
+}
+
+/// The last part of the path that the program was started by.
+fn program_name(program: &std::ffi::OsStr) -> String {
+    let path = std::path::Path::new(program);
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

@@ -229,6 +229,31 @@ fn routes_carry_gateway_table_priority_and_metrics() {
 }
 
 #[test]
+fn the_route_that_the_kernel_made_for_an_address_can_be_deleted() {
+    let host = TestNs::new();
+    let mut route = Route::open_in(&host.ns).unwrap();
+    let index = bridge(&mut route, "br0");
+    for net in ["10.1.2.3/24", "fd00::3/64"] {
+        let net: ipnet::IpNet = net.parse().unwrap();
+        route
+            .add_address(index, net, AddressOptions::default(), &"br0")
+            .unwrap();
+        let on_link = NextHop {
+            gateway: None,
+            link: Some(index),
+        };
+        assert!(
+            route
+                .delete_route(&RouteEntry::new(net.trunc(), on_link))
+                .unwrap()
+        );
+        let family = if net.addr().is_ipv4() { "-4" } else { "-6" };
+        let left = host.ip(&[family, "route", "show", &net.trunc().to_string()]);
+        assert_eq!(left.as_array().map(Vec::len), Some(0), "{left}");
+    }
+}
+
+#[test]
 fn rules_and_neighbours_are_set_and_taken_away() {
     let host = TestNs::new();
     let mut route = Route::open_in(&host.ns).unwrap();

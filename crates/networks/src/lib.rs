@@ -1,2 +1,29 @@
-//! Declared networks, one module a type: setup, status, the CNI configuration they generate.
+//! Declared networks: which there are, the CNI configuration they yield, the bridges
+//! and files that follow them, and who uses them.
+//!
+//! [`find`] gives the configuration of one network, [`Catalog`] all of them, declared
+//! or found as files. [`setup`] makes this node follow the declarations: it observes,
+//! plans ([`plan`], pure) and carries the steps out, each with its undo. [`Status`]
+//! and [`Listing`] are what the commands print; rendering is theirs.
+//!
+//! Nothing here reads the node's store: who holds which address comes in as
+//! [`UsedAddress`].
 #![forbid(unsafe_code)]
+
+mod address;
+mod catalog;
+mod error;
+mod files;
+mod generate;
+mod listing;
+mod setup;
+mod status;
+
+pub use address::{bridge_address, bridge_mac};
+pub use catalog::{Catalog, Entry, Source, find};
+pub use error::NetworkError;
+pub use files::CniFile;
+pub use generate::{MARKER, generate};
+pub use listing::{Branch, Listing};
+pub use setup::{Desired, Job, Observed, Plan, Recorded, Report, Step, plan, setup};
+pub use status::{Status, StatusRow, UsedAddress, UsedIp};

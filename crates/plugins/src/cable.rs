@@ -26,7 +26,10 @@ pub(crate) struct Cable<'a> {
 /// The name of the host's end: `veth` and 44 bits of a hash of the owner. It is the
 /// same each time, so that DEL finds the link without the container's namespace and
 /// a person finds it by `fairlead ls`.
-pub(crate) fn host_name(owner: &Owner) -> Result<IfName, CniError> {
+///
+/// # Errors
+/// None so far: the name always fits.
+pub fn host_name(owner: &Owner) -> Result<IfName, CniError> {
     // FNV-1a, 64 bits, over the three names with a separator that none may contain.
     let text = format!("{}/{}/{}", owner.network, owner.container, owner.ifname);
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

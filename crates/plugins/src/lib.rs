@@ -24,6 +24,7 @@ mod static_ipam;
 mod undo;
 mod verify;
 
+pub use cable::host_name;
 pub use host::Host;
 pub use portmap::{PortMapping, PortMappings, published};
 pub use records::release;

@@ -194,7 +194,7 @@ impl PointToPoint {
 
 fn gateway(ip: &IpConfig) -> Result<IpAddr, CniError> {
     ip.gateway.ok_or_else(|| {
-        CniError::invalid_config(format!(
+        CniError::internal(format!(
             "address {} has no gateway: ptp needs one; set ipam's gateway",
             ip.address
         ))

@@ -55,7 +55,7 @@ fn plan(call: &Call) -> Result<CniResult, CniError> {
     let ipam = call
         .config
         .ipam()
-        .ok_or_else(|| CniError::invalid_config("IPAM config missing 'ipam' key"))?;
+        .ok_or_else(|| CniError::internal("IPAM config missing 'ipam' key"))?;
     let mut ips = match asked(call)? {
         Some(ips) => ips,
         None => {
@@ -97,7 +97,7 @@ fn configured(value: Option<&Value>) -> Result<Vec<IpConfig>, CniError> {
     let entries: Vec<Entry> = match value.filter(|v| !v.is_null()) {
         None => return Ok(Vec::new()),
         Some(value) => Deserialize::deserialize(value)
-            .map_err(|e| CniError::invalid_config(format!("ipam.addresses: {e}")))?,
+            .map_err(|e| CniError::internal(format!("ipam.addresses: {e}")))?,
     };
     entries
         .into_iter()
@@ -126,8 +126,8 @@ fn asked(call: &Call) -> Result<Option<Vec<IpConfig>>, CniError> {
     else {
         return Ok(None);
     };
-    let texts: Vec<String> = Deserialize::deserialize(value)
-        .map_err(|e| CniError::invalid_config(format!("ips: {e}")))?;
+    let texts: Vec<String> =
+        Deserialize::deserialize(value).map_err(|e| CniError::internal(format!("ips: {e}")))?;
     if texts.is_empty() {
         return Ok(None);
     }

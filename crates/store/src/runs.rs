@@ -130,3 +130,89 @@ pub(crate) fn rebuild(conn: &Connection) -> rusqlite::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BootId, NewAddress, Store};
+    use fairlead_types::Owner;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn owner() -> Owner {
+        Owner {
+            network: "n".parse().unwrap(),
+            container: "c".parse().unwrap(),
+            ifname: "eth0".parse().unwrap(),
+        }
+    }
+
+    /// The runs of a set of addresses, found the slow way.
+    fn model(taken: &BTreeSet<IpAddr>) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        for addr in taken {
+            match runs.last_mut() {
+                Some((_, last)) if key::next(*last) == Some(*addr) => *last = *addr,
+                _ => runs.push((*addr, *addr)),
+            }
+        }
+        runs
+    }
+
+    fn stored(view: &View<'_>) -> Vec<Run> {
+        let sql = "SELECT first, last FROM runs WHERE pool = 'p' ORDER BY first";
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok((row.get::<_, Key>(0)?.addr(), row.get::<_, Key>(1)?.addr()))
+        };
+        view.rows(&"runs", sql, [], read).unwrap()
+    }
+
+    /// Addresses close together, at both ends of both families.
+    fn addr() -> impl Strategy<Value = IpAddr> {
+        let near = prop_oneof![0..12u32, u32::MAX - 5..=u32::MAX];
+        (near, any::<bool>()).prop_map(|(n, v4)| {
+            if v4 {
+                IpAddr::V4(n.into())
+            } else {
+                IpAddr::V6((u128::MAX - u128::from(u32::MAX - n)).into())
+            }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn runs_follow_the_addresses(steps in prop::collection::vec((addr(), any::<bool>()), 1..60)) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("db");
+            let mut store = Store::open_file(&path, &BootId::new("a")).unwrap();
+            let owner = owner();
+            let mut taken = BTreeSet::new();
+            for (number, (addr, take)) in steps.into_iter().enumerate() {
+                store.write(|tx| {
+                    let boot_lived = number % 2 == 0;
+                    let new = NewAddress { pool: "p", addr, owner: &owner, netns: None, boot_lived };
+                    if take {
+                        assert_eq!(tx.take_address(&new).is_ok(), taken.insert(addr));
+                    } else {
+                        assert_eq!(tx.free_address("p", addr)?, taken.remove(&addr));
+                    }
+                    Ok::<_, StoreError>(())
+                }).unwrap();
+                prop_assert_eq!(stored(&store.view()), model(&taken));
+                let free = store.view().first_free("p", addr).unwrap();
+                let mut expected = Some(addr);
+                while let Some(taken_one) = expected.filter(|a| taken.contains(a)) {
+                    expected = key::next(taken_one);
+                }
+                prop_assert_eq!(free, expected);
+            }
+            drop(store);
+            let store = Store::open_file(&path, &BootId::new("b")).unwrap();
+            let left = store.view().addresses().unwrap();
+            prop_assert!(left.iter().all(|address| !address.boot_lived));
+            let left = left.into_iter().map(|address| address.addr).collect();
+            prop_assert_eq!(stored(&store.view()), model(&left));
+        }
+    }
+}

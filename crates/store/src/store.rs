@@ -284,3 +284,120 @@ pub(crate) fn sql_error(
         source: Box::new(source),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_lookup_on_the_path_of_a_call_uses_an_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_file(&dir.path().join("db"), &BootId::new("a")).unwrap();
+        let owner = "container = 'c' AND ifname = 'e'";
+        for (table, condition, index) in [
+            ("addresses", owner, "addresses_owner"),
+            (
+                "addresses",
+                &format!("{owner} AND pool = 'p'"),
+                "addresses_owner",
+            ),
+            ("addresses", "pool = 'p' AND addr = x'04'", "PRIMARY KEY"),
+            (
+                "runs",
+                "pool = 'p' AND first <= x'04' ORDER BY first DESC LIMIT 1",
+                "PRIMARY KEY",
+            ),
+            ("cursors", "pool = 'p'", "PRIMARY KEY"),
+            (
+                "attachments",
+                &format!("{owner} AND network = 'n'"),
+                "PRIMARY KEY",
+            ),
+            ("attachments", "container = 'c'", "PRIMARY KEY"),
+            ("attachments", "object = 'o'", "attachments_object"),
+            (
+                "masquerades",
+                &format!("{owner} AND network = 'n'"),
+                "PRIMARY KEY",
+            ),
+            (
+                "ports",
+                "protocol = 6 AND family = 4 AND port = 80",
+                "PRIMARY KEY",
+            ),
+            (
+                "ports",
+                &format!("{owner} AND network = 'n'"),
+                "ports_owner",
+            ),
+        ] {
+            let plan = store
+                .view()
+                .plan(&format!("SELECT * FROM {table} WHERE {condition}"));
+            assert!(
+                plan.starts_with("SEARCH") && plan.contains(index),
+                "{table}: {plan}"
+            );
+            assert!(!plan.contains("TEMP B-TREE"), "{table}: {plan}");
+        }
+        let plan = store.view().plan("SELECT * FROM addresses");
+        assert!(
+            plan.starts_with("SCAN"),
+            "the plan tells a scan apart: {plan}"
+        );
+    }
+
+    #[test]
+    fn the_log_is_cut_when_it_is_long_and_not_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let mut store = Store::open_file(&path, &BootId::new("a")).unwrap();
+        assert!(!store.checkpoint_if_large().unwrap());
+        while store.log_len() < LARGE_LOG {
+            store
+                .write(|tx| tx.begin_pool(&format!("{}", tx.conn.total_changes())))
+                .unwrap();
+        }
+        let pools = |store: &Store| {
+            let count = "SELECT count(*) FROM cursors";
+            store.conn.query_row(count, [], |row| row.get::<_, i64>(0))
+        };
+        let before = pools(&store).unwrap();
+        assert!(store.checkpoint_if_large().unwrap());
+        assert!(store.log_len() > 0, "the log has its new header");
+        assert!(store.log_len() < LARGE_LOG / 8);
+        assert_eq!(pools(&store).unwrap(), before);
+    }
+
+    #[test]
+    fn closing_neither_folds_the_log_back_nor_removes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let mut store = Store::open_file(&path, &BootId::new("a")).unwrap();
+        store.write(|tx| tx.begin_pool("p")).unwrap();
+        let files = || ["db", "db-wal"].map(|file| std::fs::read(dir.path().join(file)).unwrap());
+        let before = files();
+        drop(store);
+        assert_eq!(files(), before);
+        let store = Store::open_file(&path, &BootId::new("a")).unwrap();
+        assert_eq!(store.view().cursors("p").unwrap(), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_reader_does_not_hold_up_a_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let mut reader = Store::open_file(&path, &BootId::new("a")).unwrap();
+        let mut store = Store::open_file(&path, &BootId::new("a")).unwrap();
+        reader
+            .read(|view| {
+                assert_eq!(view.cursors("p")?, None);
+                store.write(|tx| tx.begin_pool("p"))?;
+                store.checkpoint()?;
+                assert_eq!(view.cursors("p")?, None, "its picture has not changed");
+                Ok::<_, StoreError>(())
+            })
+            .unwrap();
+        assert_eq!(reader.view().cursors("p").unwrap(), Some(Vec::new()));
+    }
+}

@@ -189,14 +189,15 @@ impl NetConf {
     /// The value of one key; `None` when it is absent or null.
     ///
     /// # Errors
-    /// Code 6, naming the key, when its value is not a `T`.
+    /// Code 999, as the reference plugins have it, naming the key, when its value is
+    /// not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, CniError> {
         let Some(value) = self.raw.get(key).filter(|v| !v.is_null()) else {
             return Ok(None);
         };
         T::deserialize(value).map(Some).map_err(|e| {
             CniError::new(
-                Code::DECODING_FAILURE,
+                Code::INTERNAL,
                 format!("failed to load netconf: {key}: {e}"),
             )
         })
@@ -205,11 +206,11 @@ impl NetConf {
     /// The whole configuration as the plugin's own type, which may borrow.
     ///
     /// # Errors
-    /// Code 6 with what is wrong with which key.
+    /// Code 999, as the reference plugins have it, with what is wrong with which key.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, CniError> {
         T::deserialize(&self.raw).map_err(|e| {
             CniError::new(
-                Code::DECODING_FAILURE,
+                Code::INTERNAL,
                 format!("failed to load netconf: {e}"),
             )
         })

@@ -41,7 +41,7 @@ fn a_plugin_sees_what_it_shares_with_others() {
     assert_eq!(valid[0].ifname, "eth0");
     assert_eq!(conf.get::<u32>("mtu"), Ok(Some(1400)));
     let error = conf.get::<bool>("mtu").unwrap_err();
-    assert_eq!(error.code, Code::DECODING_FAILURE);
+    assert_eq!(error.code, Code::INTERNAL);
     assert!(error.msg.starts_with("failed to load netconf: mtu: "));
 }
 
@@ -59,7 +59,7 @@ fn a_plugin_decodes_its_own_keys() {
     assert_eq!((own.bridge, own.is_gateway), ("cni0", true));
     let conf = net(json!({"name": "n", "bridge": "cni0", "isGateway": "yes"}));
     let error = conf.decode::<Own<'_>>().map(|_| ()).unwrap_err();
-    assert_eq!(error.code, Code::DECODING_FAILURE);
+    assert_eq!(error.code, Code::INTERNAL);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_bad_value_is_an_error_where_it_is_read() {
         conf.dns().unwrap_err().code,
         conf.valid_attachments().unwrap_err().code,
     ];
-    assert_eq!(codes, [Code::DECODING_FAILURE; 3]);
+    assert_eq!(codes, [Code::DECODING_FAILURE, Code::DECODING_FAILURE, Code::INTERNAL]);
     let error = NetConf::from_object(object(json!({"name": "n", "cniVersion": "8.0.0"})));
     assert_eq!(error.unwrap_err().code, Code::INCOMPATIBLE_VERSION);
     let long = "a".repeat(300);

@@ -167,7 +167,9 @@ fn read_rule(bytes: &[u8]) -> ReadRule {
     let mut loaded = None;
     let expressions = wire::find(bytes, 4).unwrap_or_default();
     for (_, expression) in wire::attributes(expressions) {
-        let name = wire::find(expression, 1).map(wire::text).unwrap_or_default();
+        let name = wire::find(expression, 1)
+            .map(wire::text)
+            .unwrap_or_default();
         let data = wire::find(expression, 2).unwrap_or_default();
         match name.as_str() {
             "meta" if wire::find(data, 1).is_some() => {

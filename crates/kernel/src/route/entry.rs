@@ -122,13 +122,13 @@ impl Route {
     /// # Errors
     /// [`KernelError::Refused`] other than 'no such route'.
     pub fn delete_route(&mut self, entry: &RouteEntry) -> Result<bool, KernelError> {
-        match self.ask(
-            RTM_DELROUTE,
-            0,
-            &route_message(entry),
-            "delete route",
-            entry,
-        ) {
+        let mut message = route_message(entry);
+        // Whoever made it, the kernel itself too, and unless it is asked for, whatever its scope.
+        message.header.protocol = RouteProtocol::Unspec;
+        if entry.scope.is_none() {
+            message.header.scope = RouteScope::NoWhere;
+        }
+        match self.ask(RTM_DELROUTE, 0, &message, "delete route", entry) {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),

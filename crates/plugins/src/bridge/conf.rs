@@ -146,7 +146,7 @@ fn vlans_contain_native(native: Option<u16>, id: u16) -> bool {
 fn bridge_name(name: Option<&str>) -> Result<IfName, CniError> {
     let name = name.filter(|name| !name.is_empty()).unwrap_or("cni0");
     IfName::new(name).map_err(|error: NameError| {
-        CniError::invalid_config(format!("bridge {name:?} cannot be made: {error}"))
+        CniError::internal(format!("bridge {name:?} cannot be made: {error}"))
     })
 }
 
@@ -159,7 +159,7 @@ pub(crate) fn mtu(mtu: Option<i64>) -> Result<Option<u32>, CniError> {
             .filter(|mtu| *mtu <= 65535)
             .map(Some)
             .ok_or_else(|| {
-                CniError::invalid_config(format!(
+                CniError::internal(format!(
                     "invalid mtu {mtu}: it must be between 68 and 65535"
                 ))
             }),
@@ -244,11 +244,11 @@ fn mac(call: &Call) -> Result<Option<Mac>, CniError> {
     };
     let mac: Mac = asked
         .parse()
-        .map_err(|_| CniError::invalid_config(format!("address {asked}: invalid MAC address")))?;
+        .map_err(|_| CniError::internal(format!("address {asked}: invalid MAC address")))?;
     if mac.is_unicast() {
         Ok(Some(mac))
     } else {
-        Err(CniError::invalid_config(format!(
+        Err(CniError::internal(format!(
             "invalid MAC address {mac}: it is not the address of one interface"
         )))
     }

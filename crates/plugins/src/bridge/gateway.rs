@@ -173,6 +173,9 @@ pub(super) fn ensure_addresses(
             .delete_address(link.index, rival, name)
             .map_err(kernel)?;
     }
+    if missing.is_empty() {
+        return Ok(());
+    }
     let options = AddressOptions {
         no_dad: true,
         ..AddressOptions::default()

@@ -1,0 +1,45 @@
+# Everything a person or the CI runs. Each target installs what it needs.
+# Root is needed for what touches network namespaces: 'sudo make demo', 'sudo make test'.
+
+CARGO ?= $(shell command -v cargo || echo "$(HOME)/.cargo/bin/cargo")
+TRIPLE := $(shell $(CARGO) -vV 2>/dev/null | sed -n 's/^host: //p')
+RELEASE := target/$(TRIPLE)/release/fairlead
+export FAIRLEAD_BIN := $(abspath $(RELEASE))
+
+.PHONY: help deps build demo test check lint fmt bench install clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+deps: ## install the Debian packages that building and testing need
+	@scripts/install-deps
+
+build: ## build the release binary
+	@$(CARGO) --version >/dev/null 2>&1 || { echo "no Rust toolchain: install rustup (https://rustup.rs) and run this again" >&2; exit 1; }
+	$(CARGO) build --locked --release --package fairlead
+	@ls -l $(RELEASE)
+
+demo: deps build ## put two containers on a network, publish a port, take it all away
+	@scripts/demo $(RELEASE)
+
+test: deps build ## every test: pure, on this kernel, on User Mode Linux, end to end
+	$(CARGO) test --locked --workspace
+
+lint: ## formatter and clippy, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+bench: deps build ## measure against the reference plugins and the kernel's floor
+	$(CARGO) run --locked --release --package fairlead-bench
+
+install: build ## install the binary and its names below PREFIX (default /usr/local)
+	install -D -m 0755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/fairlead
+	$(DESTDIR)$(PREFIX)/bin/fairlead install --links $(DESTDIR)$(PREFIX)/bin
+
+clean: ## remove what was built
+	$(CARGO) clean
+
+PREFIX ?= /usr/local

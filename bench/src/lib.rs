@@ -1,0 +1,21 @@
+//! Side-by-side measurements: Fairlead, the reference CNI plugins, and the floor,
+//! which is the time the kernel itself needs for the same work.
+//!
+//! Everything is measured in one run, in turns, so that whatever else the machine
+//! does falls on all alike. A number says little by itself; the ratios count.
+#![forbid(unsafe_code)]
+
+mod message;
+
+pub mod fill;
+pub mod floor;
+pub mod goals;
+pub mod inside;
+pub mod memory;
+pub mod prepare;
+pub mod program;
+pub mod report;
+pub mod round;
+pub mod scenario;
+pub mod stats;
+pub mod subject;

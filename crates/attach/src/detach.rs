@@ -1,0 +1,112 @@
+//! Detach: from the record, to the end, as often as asked.
+
+use crate::error::all;
+use crate::{AttachError, Node, Sandbox};
+use fairlead_kernel::NetNs;
+use fairlead_store::{Actor, Attachment as Record, AttachmentFilter, NetnsRef};
+use fairlead_types::{ContainerId, IfName, NetworkName, ObjectName, Owner};
+
+/// Which attachments are meant; every condition that is given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// On this network.
+    pub network: Option<NetworkName>,
+    /// Of the container in this namespace.
+    pub sandbox: Option<Sandbox>,
+    /// Of this container.
+    pub container: Option<ContainerId>,
+    /// For this object.
+    pub object: Option<ObjectName>,
+    /// By this interface.
+    pub ifname: Option<IfName>,
+}
+
+/// What a detach did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Detached {
+    /// The attachments that are gone now.
+    pub owners: Vec<Owner>,
+}
+
+impl Node {
+    /// Takes away every attachment that is meant. None is no error: it is gone already.
+    ///
+    /// # Errors
+    /// [`AttachError`] for each that could not be finished; the others are gone. The
+    /// record of what could not be finished stays, for another detach or `gc`.
+    pub fn detach(&self, selector: &Selector) -> Result<Detached, AttachError> {
+        let mut done = Detached::default();
+        let mut errors = Vec::new();
+        for record in self.selected(selector)? {
+            match self.detach_record(&record) {
+                Ok(()) => done.owners.push(record.owner),
+                Err(error) => errors.push(error),
+            }
+        }
+        self.host().store(|store| store.checkpoint_if_large())?;
+        all(errors).map(|()| done)
+    }
+
+    fn selected(&self, selector: &Selector) -> Result<Vec<Record>, AttachError> {
+        let filter = AttachmentFilter {
+            network: selector.network.as_ref(),
+            container: selector.container.as_ref(),
+            object: selector.object.as_ref(),
+            ..AttachmentFilter::default()
+        };
+        let records = self
+            .host()
+            .store(|store| store.view().attachments(&filter))?;
+        let sandbox = selector.sandbox.as_ref().map(Place::of);
+        let is_meant = |record: &Record| {
+            selector
+                .ifname
+                .as_ref()
+                .is_none_or(|ifname| record.owner.ifname == *ifname)
+                && sandbox.as_ref().is_none_or(|place| place.is_of(record))
+        };
+        Ok(records.into_iter().filter(is_meant).collect())
+    }
+
+    /// Takes one attachment away.
+    pub(crate) fn detach_record(&self, record: &Record) -> Result<(), AttachError> {
+        let owner = &record.owner;
+        if let Some(actor) = record.actor.filter(|actor| actor.is_live())
+            && actor != Actor::current()?
+        {
+            return Err(AttachError::Busy {
+                operation: "detach",
+                owner: Box::new(owner.clone()),
+                pid: actor.pid,
+            });
+        }
+        let actor = Some(Actor::current()?);
+        self.host()
+            .store(|store| store.write(|tx| tx.attachment_detaching(owner, actor)))?;
+        let cache = self.cache(None);
+        Ok(self.runtime(&cache).del_recorded(owner)?)
+    }
+}
+
+/// A namespace as a person names it: by its path, and by what is behind it now.
+struct Place {
+    path: std::path::PathBuf,
+    id: Option<(u64, u64)>,
+}
+
+impl Place {
+    fn of(sandbox: &Sandbox) -> Self {
+        let path = sandbox.path();
+        let id = NetNs::open(&path).and_then(|ns| ns.id()).ok();
+        Self {
+            path,
+            id: id.map(|id| (id.dev, id.ino)),
+        }
+    }
+
+    fn is_of(&self, record: &Record) -> bool {
+        let same =
+            |netns: &NetnsRef| netns.path == self.path || self.id == Some((netns.dev, netns.ino));
+        record.netns.as_ref().is_some_and(same)
+    }
+}

@@ -1,0 +1,103 @@
+//! Why the core could not do what a door asked.
+
+use fairlead_cni::CniError;
+use fairlead_cni::runtime::RuntimeError;
+use fairlead_config::ConfigError;
+use fairlead_firewall::FirewallError;
+use fairlead_kernel::KernelError;
+use fairlead_networks::NetworkError;
+use fairlead_store::StoreError;
+use fairlead_types::{NetworkName, Owner};
+use std::path::PathBuf;
+
+/// A failure of the core; the message names the object and the cure.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The node's configuration cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The network is not there or cannot be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A plugin refused or failed.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// What a plugin keeps could not be taken back.
+    #[error(transparent)]
+    Plugin(#[from] CniError),
+    /// The node's state cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The kernel refused.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The node's nftables cannot be read or changed.
+    #[error(transparent)]
+    Firewall(#[from] FirewallError),
+    /// The namespace cannot be opened.
+    #[error("attach {owner}: cannot use namespace {path}: {source}; is the container running")]
+    Sandbox {
+        /// Whom it was for.
+        owner: Box<Owner>,
+        /// The path that was given.
+        path: PathBuf,
+        /// The cause.
+        source: Box<KernelError>,
+    },
+    /// It is attached already.
+    #[error("attach {owner}: it is attached already; detach it first, or choose another --ifname")]
+    AlreadyAttached {
+        /// Who.
+        owner: Box<Owner>,
+    },
+    /// Another process is attaching or detaching it at this moment.
+    #[error("{operation} {owner}: process {pid} is at it; wait for it to end")]
+    Busy {
+        /// What was asked.
+        operation: &'static str,
+        /// Of whom.
+        owner: Box<Owner>,
+        /// The process.
+        pid: u32,
+    },
+    /// None of the network's plugins takes what was asked for.
+    #[error(
+        "attach to network {network}: {wanted} needs a plugin with the capability {capability:?}, and its configuration has none"
+    )]
+    NoCapability {
+        /// The network.
+        network: NetworkName,
+        /// What was asked for.
+        wanted: &'static str,
+        /// The capability that is missing.
+        capability: &'static str,
+    },
+    /// Several attachments could not be taken away; the others were.
+    #[error("{} could not be finished: {}", count(.0.len()), join(.0))]
+    Several(Vec<AttachError>),
+}
+
+fn count(number: usize) -> String {
+    if number == 1 {
+        "1 step".into()
+    } else {
+        format!("{number} steps")
+    }
+}
+
+fn join(errors: &[AttachError]) -> String {
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// All of them went on to the end: nothing, the only failure, or all failures.
+pub(crate) fn all(mut errors: Vec<AttachError>) -> Result<(), AttachError> {
+    match errors.len() {
+        0 => Ok(()),
+        1 => Err(errors.remove(0)),
+        _ => Err(AttachError::Several(errors)),
+    }
+}

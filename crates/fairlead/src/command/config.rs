@@ -1,0 +1,134 @@
+//! `cluster` and `node`: the configuration files.
+
+use super::{Context, Status};
+use crate::cli::{ConfigCommand, EvalArgs, GetArgs, KeysArgs, SetArgs};
+use crate::output::{note, write};
+use anyhow::Result;
+use fairlead_config::{
+    Change, Config, ConfigError, KeyOp, KeyPath, Target, change, keywords, nodename,
+};
+use serde_json::json;
+
+pub(crate) fn run(context: &Context, target: Target, command: ConfigCommand) -> Result<Status> {
+    match command {
+        ConfigCommand::Set(arguments) => set(context, target, &arguments),
+        ConfigCommand::Unset(arguments) => unset(context, target, &arguments),
+        ConfigCommand::Get(GetArgs { kw, eval: true }) => eval(
+            context,
+            &EvalArgs {
+                kw,
+                impersonate: None,
+            },
+        ),
+        ConfigCommand::Get(arguments) => get(context, target, &arguments),
+        ConfigCommand::Eval(arguments) => eval(context, &arguments),
+        ConfigCommand::Keywords => list_keywords(context),
+    }
+}
+
+fn set(context: &Context, target: Target, arguments: &SetArgs) -> Result<Status> {
+    let mut changes = Vec::new();
+    for text in &arguments.kw {
+        // The documents have command lines that end in '--kw' or have two in a row.
+        if text.is_empty() {
+            note("fairlead: --kw without KEY=VALUE is ignored");
+            continue;
+        }
+        changes.push(Change::Set(text.parse::<KeyOp>()?));
+    }
+    apply(context, target, &changes, arguments.dry_run)
+}
+
+fn unset(context: &Context, target: Target, arguments: &KeysArgs) -> Result<Status> {
+    let changes: Result<Vec<Change>, _> = arguments
+        .kw
+        .iter()
+        .map(|text| text.parse().map(Change::Unset))
+        .collect();
+    apply(context, target, &changes?, arguments.dry_run)
+}
+
+fn apply(context: &Context, target: Target, changes: &[Change], dry_run: bool) -> Result<Status> {
+    match change(&context.root, target, &nodename(), changes, dry_run) {
+        Ok(outcome) => {
+            for warning in &outcome.warnings {
+                note(format_args!("fairlead: warning: {warning}"));
+            }
+            Ok(Status::Done)
+        }
+        Err(ConfigError::Refused { path, problems }) => {
+            for problem in problems.iter().filter(|problem| !problem.is_warning()) {
+                note(format_args!("fairlead: refused: {problem}"));
+            }
+            note(format_args!("fairlead: {} is as it was", path.display()));
+            Ok(Status::Failed)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn get(context: &Context, target: Target, arguments: &GetArgs) -> Result<Status> {
+    let config = Config::load(&context.root, &nodename())?;
+    let path: KeyPath = arguments.kw.parse()?;
+    let value = config.get(target, &path).map(str::to_owned);
+    show(context, value)
+}
+
+fn eval(context: &Context, arguments: &EvalArgs) -> Result<Status> {
+    let config = Config::load(&context.root, &nodename())?;
+    let path: KeyPath = arguments.kw.parse()?;
+    let value = match &arguments.impersonate {
+        None => config.eval(&path)?,
+        Some(node) => config.eval_for(&path, node)?,
+    };
+    context.output.show(&value, |value| match value {
+        None => "None\n".into(),
+        Some(value) => format!("{value}\n"),
+    })?;
+    Ok(Status::Done)
+}
+
+/// A keyword that is not set is `None`, as `om` prints it.
+fn show(context: &Context, value: Option<String>) -> Result<Status> {
+    context.output.show(&value, |value| {
+        format!("{}\n", value.as_deref().unwrap_or("None"))
+    })?;
+    Ok(Status::Done)
+}
+
+fn list_keywords(context: &Context) -> Result<Status> {
+    let all: Vec<_> = keywords()
+        .iter()
+        .map(|keyword| {
+            json!({
+                "section": keyword.section.as_str(),
+                "option": keyword.option,
+                "kind": keyword.kind.as_str(),
+                "default": keyword.default,
+                "scopable": keyword.scopable,
+                "text": keyword.text,
+            })
+        })
+        .collect();
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Bool(yes) => if *yes { "yes" } else { "no" }.into(),
+        _ => "-".into(),
+    };
+    context.output.show(&all, |all| {
+        let row = |k: &serde_json::Value| {
+            let name = format!("{}.{}", text(&k["section"]), text(&k["option"]));
+            vec![
+                name,
+                text(&k["kind"]),
+                text(&k["default"]),
+                text(&k["scopable"]),
+                text(&k["text"]),
+            ]
+        };
+        let header = ["KEYWORD", "TYPE", "DEFAULT", "SCOPABLE", "MEANING"];
+        context.output.table(&header, all.iter().map(row).collect())
+    })?;
+    write("")?;
+    Ok(Status::Done)
+}

@@ -1,0 +1,111 @@
+//! What each command does: asks the library, shows the answer, chooses the exit status.
+
+mod attach;
+mod cni;
+mod config;
+mod doctor;
+mod install;
+mod ip;
+mod net;
+
+use crate::cli::{Cli, Command};
+use crate::output::{Output, note};
+use anyhow::Result;
+use clap::{CommandFactory, Parser};
+use fairlead_attach::Node;
+use fairlead_types::Root;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The exit status of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// It was done.
+    Done,
+    /// It failed; the message says what and how to mend it.
+    Failed,
+    /// `doctor` found something to mend.
+    Unwell,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Done => Self::SUCCESS,
+            Status::Failed => Self::from(1),
+            // 2 is what clap ends with when the command line is wrong.
+            Status::Unwell => Self::from(3),
+        }
+    }
+}
+
+/// What every command gets.
+pub(crate) struct Context {
+    pub(crate) root: Root,
+    pub(crate) output: Output,
+}
+
+impl Context {
+    pub(crate) fn node(&self) -> Result<Node> {
+        Ok(Node::open(&self.root)?)
+    }
+
+    /// For taking things away: a configuration that cannot be read is no reason to keep
+    /// what is recorded.
+    pub(crate) fn node_for_removal(&self) -> Result<Node> {
+        Node::open(&self.root).or_else(|error| {
+            note(format_args!(
+                "fairlead: warning: {error}; going on by the records alone"
+            ));
+            Ok(Node::without_config(&self.root)?)
+        })
+    }
+}
+
+/// Runs the command line `arguments`, the program's name not among them.
+pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
+    let program = OsString::from("fairlead");
+    let cli = match Cli::try_parse_from(std::iter::once(program).chain(arguments)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no failures; clap knows where each goes.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let context = Context {
+        root: Root::new(&cli.root),
+        output: Output::new(cli.output, cli.color),
+    };
+    match dispatch(&context, cli.command) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            // The library's messages contain their causes.
+            note(format_args!("fairlead: {error}"));
+            Status::Failed.into()
+        }
+    }
+}
+
+fn dispatch(context: &Context, command: Command) -> Result<Status> {
+    use fairlead_config::Target;
+    match command {
+        Command::Cluster(command) => config::run(context, Target::Cluster, command),
+        Command::Node(command) => config::run(context, Target::Node, command),
+        Command::Net(command) => net::run(context, command),
+        Command::Attach(arguments) => attach::attach(context, arguments),
+        Command::Detach(arguments) => attach::detach(context, arguments),
+        Command::Ls(arguments) => attach::list(context, &arguments),
+        Command::Gc(arguments) => attach::gc(context, &arguments),
+        Command::Doctor => doctor::run(context),
+        Command::Cni(command) => cni::run(context, command),
+        Command::Ip(command) => ip::run(context, command),
+        Command::Install(arguments) => install::run(context, &arguments),
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "fairlead", &mut script);
+            crate::output::write(&String::from_utf8_lossy(&script))?;
+            Ok(Status::Done)
+        }
+    }
+}

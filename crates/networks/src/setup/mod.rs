@@ -1,0 +1,88 @@
+//! Making a node follow what is declared: observe, plan, apply.
+
+mod apply;
+mod host;
+mod observe;
+mod plan;
+mod record;
+mod step;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use observe::{Desired, Observed};
+pub use plan::{Plan, plan};
+pub use record::Recorded;
+pub use step::{Job, Step};
+
+use crate::{NetworkError, files};
+use fairlead_config::Config;
+use host::Host;
+use serde::Serialize;
+use std::fs::File;
+
+/// What a setup did, or would do, and what keeps it from doing more.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// The steps, in order. Empty when everything was as it is declared.
+    pub steps: Vec<Step>,
+    /// What is wrong, each with the network it is about and what mends it.
+    #[serde(serialize_with = "texts")]
+    pub problems: Vec<NetworkError>,
+}
+
+impl Report {
+    /// Whether every declared network is as it should be.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.problems.iter().all(NetworkError::is_warning)
+    }
+}
+
+fn texts<S: serde::Serializer>(problems: &[NetworkError], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(problems.iter().map(ToString::to_string))
+}
+
+/// Makes bridges, addresses, CNI files and the firewall's ranges follow the
+/// declarations, in the network namespace of the calling thread. What is wrong with
+/// one network holds up no other. With `dry_run` nothing is changed, and the report
+/// has the steps that would be made.
+///
+/// # Errors
+/// What keeps any network from being set up: the present state cannot be read, or
+/// another setup cannot be waited for.
+pub fn setup(config: &Config, dry_run: bool) -> Result<Report, NetworkError> {
+    let (desired, mut problems) = Desired::of(config)?;
+    let lock = match dry_run {
+        true => None,
+        false => Some(lock(config)?),
+    };
+    let observed = Observed::read(config, &desired)?;
+    let plan = plan(&desired, &observed);
+    problems.extend(plan.problems);
+    let mut report = Report {
+        steps: Vec::new(),
+        problems,
+    };
+    if dry_run {
+        report.steps = plan.jobs.into_iter().flat_map(|job| job.steps).collect();
+        return Ok(report);
+    }
+    if !plan.jobs.is_empty() {
+        let mut host = Host::open(config, observed.recorded)?;
+        apply::apply(&mut host, plan.jobs, &mut report);
+    }
+    drop(lock);
+    Ok(report)
+}
+
+/// Waits for another setup to end: both would make the same steps.
+fn lock(config: &Config) -> Result<File, NetworkError> {
+    let dir = config.root().run();
+    std::fs::create_dir_all(&dir).map_err(|e| files::error("make directory", &dir, e))?;
+    let path = dir.join("networks.lock");
+    let file = File::create(&path).map_err(|e| files::error("open", &path, e))?;
+    file.lock().map_err(|e| files::error("lock", &path, e))?;
+    Ok(file)
+}

@@ -1,0 +1,422 @@
+//! From what is declared and what is there to the steps between: pure.
+
+use super::observe::{self, Desired, FORWARD4, FORWARD6, Observed};
+use super::step::{Job, Step};
+use crate::address::{bridge_address, bridge_mac};
+use crate::files::{CniFile, path_of};
+use crate::{NetworkError, generate};
+use fairlead_config::Network;
+use fairlead_kernel::route::{Link, LinkKind};
+use fairlead_types::IfName;
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How the alias of a bridge begins that setup made.
+const MARK: &str = "fairlead network#";
+
+/// The alias of the bridge of a network.
+pub(super) fn mark(network: &str) -> String {
+    format!("{MARK}{network}")
+}
+
+/// The network whose mark an alias is.
+pub(super) fn marked(alias: &str) -> Option<&str> {
+    alias.strip_prefix(MARK)
+}
+
+/// The steps to make, and what keeps from making more.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The steps by network: first what goes, then what comes, then what all share.
+    pub jobs: Vec<Job>,
+    /// What is wrong.
+    pub problems: Vec<NetworkError>,
+}
+
+/// What has to be done so that the node is as it is declared. Without a change of
+/// either in between, the plan after it is empty.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
+    let mut planner = Planner::new(desired, observed);
+    planner.leftovers();
+    planner.stale();
+    for network in &desired.networks {
+        planner.network(network);
+    }
+    planner.forwarding();
+    planner.ranges();
+    planner.plan
+}
+
+/// Steps by network.
+type Steps<'a> = BTreeMap<&'a str, Vec<Step>>;
+
+struct Planner<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    /// The networks that get a bridge, by its name.
+    wanted: BTreeMap<&'a str, &'a Network>,
+    /// The networks whose things stay as they are.
+    held: BTreeSet<&'a str>,
+    plan: Plan,
+}
+
+impl<'a> Planner<'a> {
+    fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
+        let mut planner = Self {
+            desired,
+            observed,
+            wanted: BTreeMap::new(),
+            held: desired.held.iter().map(String::as_str).collect(),
+            plan: Plan::default(),
+        };
+        for network in &desired.networks {
+            if let Err(error) = generate::generate(network) {
+                planner.hold(network, error);
+            } else if let Some((bridge, other)) = shared(desired, network) {
+                let (network_name, other) = (network.name.clone(), other.name.clone());
+                let bridge = bridge.clone();
+                let error = NetworkError::BridgeShared {
+                    network: network_name,
+                    bridge,
+                    other,
+                };
+                planner.hold(network, error);
+            } else if let Some(bridge) = &network.bridge {
+                planner.wanted.insert(bridge.as_str(), network);
+            }
+        }
+        planner
+    }
+
+    fn hold(&mut self, network: &'a Network, error: NetworkError) {
+        self.held.insert(network.name.as_str());
+        self.plan.problems.push(error);
+    }
+
+    fn push(&mut self, network: Option<&str>, steps: Vec<Step>) {
+        if !steps.is_empty() {
+            let network = network.map(str::to_owned);
+            self.plan.jobs.push(Job { network, steps });
+        }
+    }
+
+    fn leftovers(&mut self) {
+        let paths = self.observed.scan.leftovers.iter().cloned();
+        let steps = paths
+            .map(|path| Step::RemoveFile {
+                path,
+                previous: None,
+            })
+            .collect();
+        self.push(None, steps);
+    }
+
+    /// What was made for networks that are not declared any more, or not so.
+    fn stale(&mut self) {
+        let mut steps = BTreeMap::new();
+        self.stale_files(&mut steps);
+        self.stale_addresses(&mut steps);
+        self.stale_bridges(&mut steps);
+        for (network, steps) in steps {
+            self.push(Some(network), steps);
+        }
+    }
+
+    fn stale_files(&self, steps: &mut Steps<'a>) {
+        for file in self.observed.scan.files.iter().filter(|f| f.generated) {
+            let name = file.list.name.as_str();
+            let wanted = self.wanted.values().any(|n| n.name == file.list.name);
+            if !wanted && !self.held.contains(name) {
+                steps.entry(name).or_default().push(Step::RemoveFile {
+                    path: file.path.clone(),
+                    previous: Some(file.text.clone()),
+                });
+            }
+        }
+    }
+
+    /// Addresses on bridges that are not ours; those on ours go with the bridge, and
+    /// those on bridges that a network has are that network's matter.
+    fn stale_addresses(&self, steps: &mut Steps<'a>) {
+        for entry in &self.observed.recorded {
+            let bridge = entry.bridge.as_str();
+            let link = self.observed.link(bridge);
+            let foreign = link.filter(|l| l.index == entry.index && owner(l).is_none());
+            let mut there = foreign
+                .into_iter()
+                .flat_map(|l| self.observed.addresses_of(l.index));
+            let elsewhere = self.wanted.contains_key(bridge) || self.held.contains(&*entry.network);
+            if !elsewhere && there.any(|address| address == entry.address) {
+                let step = Step::RemoveAddress {
+                    network: entry.network.clone(),
+                    bridge: entry.bridge.clone(),
+                    address: entry.address,
+                };
+                steps.entry(&entry.network).or_default().push(step);
+            }
+        }
+    }
+
+    fn stale_bridges(&mut self, steps: &mut Steps<'a>) {
+        for link in &self.observed.links {
+            let Some(network) = owner(link) else { continue };
+            if self.wanted.contains_key(&*link.name) || self.held.contains(network) {
+                continue;
+            }
+            let Ok(bridge) = IfName::new(&link.name) else {
+                continue;
+            };
+            let ports = self.observed.ports_of(link.index);
+            let owner = network.to_owned();
+            if ports > 0 {
+                self.plan.problems.push(NetworkError::InUse {
+                    network: owner,
+                    bridge,
+                    ports,
+                });
+            } else {
+                let step = Step::DeleteBridge {
+                    network: owner,
+                    bridge,
+                };
+                steps.entry(network).or_default().push(step);
+            }
+        }
+    }
+
+    fn network(&mut self, network: &Network) {
+        let Some(bridge) = network.bridge.as_ref() else {
+            return;
+        };
+        if self.held.contains(network.name.as_str()) {
+            return;
+        }
+        let file = self.file_of(network);
+        let mut steps = Vec::new();
+        match self.observed.link(bridge.as_str()) {
+            None => create(network, bridge, &mut steps),
+            Some(link) if link.kind != Some(LinkKind::Bridge) => {
+                self.plan.problems.push(NetworkError::BridgeTaken {
+                    network: network.name.clone(),
+                    bridge: bridge.clone(),
+                    kind: kind_of(link),
+                });
+                return;
+            }
+            Some(link) => {
+                let ours = is_ours(network, link);
+                if ours {
+                    self.adopt(network, bridge, link, &mut steps);
+                }
+                self.addresses(network, (bridge, link, ours), file, &mut steps);
+                if ours && !link.up {
+                    steps.push(Step::SetLink {
+                        bridge: bridge.clone(),
+                        up: true,
+                    });
+                }
+            }
+        }
+        self.file(network, file, &mut steps);
+        self.push(Some(network.name.as_str()), steps);
+    }
+
+    /// The generated file of a network.
+    fn file_of(&self, network: &Network) -> Option<&'a CniFile> {
+        let mut files = self.observed.scan.files.iter();
+        files.find(|f| f.generated && f.list.name == network.name)
+    }
+
+    /// Mark and settings of a bridge of ours that is there.
+    fn adopt(&self, network: &Network, bridge: &IfName, link: &Link, steps: &mut Vec<Step>) {
+        let (alias, previous) = (mark(network.name.as_str()), link.alias.clone());
+        if previous.as_ref() != Some(&alias) {
+            let previous = previous.unwrap_or_default();
+            steps.push(Step::Mark {
+                bridge: bridge.clone(),
+                alias,
+                previous,
+            });
+        }
+        let key = observe::accept_ra(bridge);
+        if let Some(previous) = self.observed.sysctls.get(&key).filter(|v| *v != "0") {
+            let (value, previous) = ("0".to_owned(), previous.clone());
+            steps.push(Step::SetSysctl {
+                key,
+                value,
+                previous,
+            });
+        }
+    }
+
+    /// Addresses of a bridge that is there. First go those that setup had added and
+    /// that are not wanted any more: the same IPv6 address cannot be there twice with
+    /// different prefix lengths.
+    fn addresses(
+        &mut self,
+        network: &Network,
+        (bridge, link, ours): (&IfName, &Link, bool),
+        file: Option<&CniFile>,
+        steps: &mut Vec<Step>,
+    ) {
+        let name = network.name.as_str();
+        let wanted: Vec<IpNet> = network.ranges.iter().map(|r| bridge_address(*r)).collect();
+        let mut present: Vec<IpNet> = self.observed.addresses_of(link.index).collect();
+        let here = self.observed.recorded.iter();
+        let here = here.filter(|r| r.bridge == *bridge && r.index == link.index);
+        let mut added: Vec<IpNet> = here.map(|r| r.address).collect();
+        if let (true, Some(file)) = (ours, file) {
+            // The plugin may have added it, if it made the bridge.
+            added.extend(
+                generate::ranges(&file.list)
+                    .iter()
+                    .map(|r| bridge_address(*r)),
+            );
+        }
+        present.retain(|address| {
+            let stale = added.contains(address) && !wanted.contains(address);
+            if stale {
+                let (network, bridge) = (name.to_owned(), bridge.clone());
+                steps.push(Step::RemoveAddress {
+                    network,
+                    bridge,
+                    address: *address,
+                });
+            }
+            !stale
+        });
+        for wanted in wanted.into_iter().filter(|w| !present.contains(w)) {
+            let same = |a: &&IpNet| a.addr().is_ipv4() == wanted.addr().is_ipv4();
+            match present.iter().find(same).filter(|_| !ours) {
+                Some(has) => self.plan.problems.push(NetworkError::ForeignAddress {
+                    network: network.name.clone(),
+                    bridge: bridge.clone(),
+                    has: *has,
+                    wanted,
+                }),
+                None => steps.push(Step::AddAddress {
+                    network: name.to_owned(),
+                    bridge: bridge.clone(),
+                    address: wanted,
+                }),
+            }
+        }
+    }
+
+    fn file(&mut self, network: &Network, file: Option<&CniFile>, steps: &mut Vec<Step>) {
+        let scan = &self.observed.scan;
+        let path = path_of(&self.desired.dir, &network.name);
+        let others = scan.files.iter().filter(|f| !f.generated);
+        let named = others.filter(|f| f.list.name == network.name || f.path == path);
+        let broken = scan.broken.iter().map(|(p, _)| p).filter(|p| **p == path);
+        let rivals: Vec<_> = named.map(|f| &f.path).chain(broken).collect();
+        for rival in &rivals {
+            let (network, file) = (network.name.clone(), (*rival).clone());
+            self.plan
+                .problems
+                .push(NetworkError::Conflict { network, file });
+        }
+        if rivals.contains(&&path) {
+            return;
+        }
+        let Ok(list) = generate::generate(network) else {
+            return;
+        };
+        let text = generate::text(&list);
+        let previous = file.map(|f| f.text.clone());
+        if previous.as_ref() != Some(&text) {
+            steps.push(Step::WriteFile {
+                path,
+                text,
+                previous,
+            });
+        }
+    }
+
+    /// Packets have to pass between bridges and to the outside.
+    fn forwarding(&mut self) {
+        let ranges = || self.wanted.values().flat_map(|n| &n.ranges);
+        let v4 = ranges().any(|r| r.addr().is_ipv4()).then_some(FORWARD4);
+        let v6 = ranges().any(|r| r.addr().is_ipv6()).then_some(FORWARD6);
+        let off = |key: &&str| self.observed.sysctls.get(*key).is_some_and(|v| v == "0");
+        let keys: Vec<_> = v4.into_iter().chain(v6).filter(off).collect();
+        for key in keys {
+            let (value, previous) = ("1".to_owned(), "0".to_owned());
+            self.push(
+                None,
+                vec![Step::SetSysctl {
+                    key: key.to_owned(),
+                    value,
+                    previous,
+                }],
+            );
+        }
+    }
+
+    fn ranges(&mut self) {
+        let networks = self
+            .desired
+            .networks
+            .iter()
+            .filter(|n| observe::has_range(n));
+        let mut ranges: Vec<IpNet> = networks.flat_map(|n| n.ranges.clone()).collect();
+        // A fault in a declaration must not begin to translate between networks.
+        let files = self.observed.scan.files.iter().filter(|f| f.generated);
+        let held = files.filter(|f| self.desired.held.contains(f.list.name.as_str()));
+        ranges.extend(held.flat_map(|f| generate::ranges(&f.list)));
+        let ranges = IpNet::aggregate(&ranges);
+        let previous = self.observed.ranges.clone().unwrap_or_default();
+        if ranges != previous {
+            self.push(None, vec![Step::SetRanges { ranges, previous }]);
+        }
+    }
+}
+
+/// The network whose mark a bridge has.
+fn owner(link: &Link) -> Option<&str> {
+    let bridge = link.kind == Some(LinkKind::Bridge);
+    link.alias.as_deref().filter(|_| bridge).and_then(marked)
+}
+
+/// Whether a bridge is ours: it has a mark, or it has no alias and the name that only
+/// networks give, so that a plugin, an agent or a setup that was killed made it.
+fn is_ours(network: &Network, link: &Link) -> bool {
+    let alias = link.alias.as_deref().unwrap_or_default();
+    marked(alias).is_some() || (alias.is_empty() && !network.foreign_bridge)
+}
+
+/// The network before or behind this one that has the same bridge.
+fn shared<'a>(desired: &'a Desired, network: &'a Network) -> Option<(&'a IfName, &'a Network)> {
+    let bridge = network.bridge.as_ref()?;
+    let mut others = desired.networks.iter().filter(|n| n.name != network.name);
+    others
+        .find(|n| n.bridge.as_ref() == Some(bridge))
+        .map(|other| (bridge, other))
+}
+
+fn create(network: &Network, bridge: &IfName, steps: &mut Vec<Step>) {
+    let addresses: Vec<IpNet> = network.ranges.iter().map(|r| bridge_address(*r)).collect();
+    steps.push(Step::CreateBridge {
+        network: network.name.clone(),
+        bridge: bridge.clone(),
+        mac: bridge_mac(&addresses),
+    });
+    steps.extend(addresses.into_iter().map(|address| Step::AddAddress {
+        network: network.name.to_string(),
+        bridge: bridge.clone(),
+        address,
+    }));
+    steps.push(Step::SetLink {
+        bridge: bridge.clone(),
+        up: true,
+    });
+}
+
+fn kind_of(link: &Link) -> String {
+    match (&link.kind, link.loopback) {
+        (Some(kind), _) => kind.to_string(),
+        (None, true) => "loopback".to_owned(),
+        (None, false) => "physical".to_owned(),
+    }
+}

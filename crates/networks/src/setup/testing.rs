@@ -1,0 +1,227 @@
+//! Networks and a node in memory, for tests.
+
+use super::apply::{Ground, apply};
+use super::observe::{FORWARD4, FORWARD6};
+use super::plan::mark;
+use super::{Desired, Observed, Recorded, Report, Step, plan};
+use crate::{CniFile, NetworkError};
+use fairlead_cni::ConfList;
+use fairlead_config::{Network, NetworkKind, Origin};
+use fairlead_kernel::route::{Address, Link, LinkKind};
+use fairlead_types::{IfName, NetworkName};
+use ipnet::IpNet;
+use std::path::Path;
+
+/// A bridge network as the configuration would give it.
+pub(crate) fn network(name: &str, ranges: &[&str]) -> Network {
+    Network {
+        name: NetworkName::new(name).unwrap(),
+        kind: NetworkKind::Bridge,
+        ranges: ranges.iter().map(|r| r.parse().unwrap()).collect(),
+        bridge: Some(IfName::new(format!("obr_{name}")).unwrap()),
+        foreign_bridge: false,
+        public: false,
+        routed: None,
+        origin: Origin::Cluster,
+    }
+}
+
+/// A node in memory: what setup sees of one is what steps change.
+#[derive(Default)]
+pub(crate) struct Model {
+    pub(crate) observed: Observed,
+    /// The step that fails next, counted down; none fails without.
+    pub(crate) fail_at: Option<usize>,
+    next_index: u32,
+}
+
+impl Model {
+    pub(crate) fn new() -> Self {
+        let mut model = Self {
+            next_index: 1,
+            ..Self::default()
+        };
+        model.observed.ranges = Some(Vec::new());
+        for key in [FORWARD4, FORWARD6] {
+            model.observed.sysctls.insert(key.into(), "0".into());
+        }
+        model
+    }
+
+    pub(crate) fn add_link(&mut self, name: &str, kind: LinkKind, alias: Option<&str>) -> u32 {
+        self.next_index += 1;
+        self.observed.links.push(Link {
+            index: self.next_index,
+            name: name.into(),
+            kind: Some(kind),
+            alias: alias.map(str::to_owned),
+            ..Link::default()
+        });
+        self.next_index
+    }
+
+    pub(crate) fn add_address(&mut self, index: u32, net: &str) {
+        let net = net.parse().unwrap();
+        self.observed.addresses.push(Address {
+            index,
+            net,
+            tentative: false,
+            duplicate: false,
+            link_local: false,
+        });
+    }
+
+    pub(crate) fn setup(&mut self, desired: &Desired) -> Report {
+        let plan = plan(desired, &self.observed);
+        let mut report = Report {
+            steps: Vec::new(),
+            problems: plan.problems,
+        };
+        apply(self, plan.jobs, &mut report);
+        report
+    }
+
+    /// All that a setup may change, but for settings that stay on once they are, and
+    /// for what a later setup makes of the same: indices and hardware addresses.
+    pub(crate) fn snapshot(&self) -> Vec<String> {
+        let observed = &self.observed;
+        let name = |index: u32| {
+            &observed
+                .links
+                .iter()
+                .find(|l| l.index == index)
+                .unwrap()
+                .name
+        };
+        let links = observed
+            .links
+            .iter()
+            .map(|l| format!("{} {:?} {}", l.name, l.alias, l.up));
+        let addresses = observed
+            .addresses
+            .iter()
+            .map(|a| format!("{} {}", name(a.index), a.net));
+        let files = observed
+            .scan
+            .files
+            .iter()
+            .map(|f| format!("{:?} {}", f.path, f.text));
+        let recorded = observed
+            .recorded
+            .iter()
+            .map(|r| format!("{} {}", r.bridge, r.address));
+        let mut all: Vec<_> = links
+            .chain(addresses)
+            .chain(files)
+            .chain(recorded)
+            .collect();
+        all.push(format!("{:?}", observed.ranges));
+        all.sort();
+        all
+    }
+
+    fn maybe_fail(&mut self) -> Result<(), NetworkError> {
+        if let Some(left) = &mut self.fail_at {
+            if *left == 0 {
+                self.fail_at = None;
+                let source = std::io::Error::other("injected");
+                return Err(NetworkError::File {
+                    operation: "try",
+                    path: "/".into(),
+                    source,
+                });
+            }
+            *left -= 1;
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, name: &str) -> &mut Link {
+        self.observed
+            .links
+            .iter_mut()
+            .find(|l| l.name == name)
+            .expect("the link is there")
+    }
+
+    fn forget(&mut self, bridge: &str, address: Option<IpNet>) {
+        let index = self.link(bridge).index;
+        let keep = |net: IpNet, at: u32| at != index || address.is_some_and(|a| a != net);
+        self.observed.addresses.retain(|a| keep(a.net, a.index));
+        self.observed.recorded.retain(|r| keep(r.address, r.index));
+    }
+
+    fn write(&mut self, path: &Path, text: &str) {
+        self.observed.scan.files.retain(|f| f.path != path);
+        let list = ConfList::from_slice(text.as_bytes()).unwrap();
+        self.observed.scan.files.push(CniFile {
+            path: path.into(),
+            list,
+            modified: 0.0,
+            generated: true,
+            text: text.into(),
+        });
+    }
+}
+
+impl Ground for Model {
+    fn perform(&mut self, step: &Step) -> Result<(), NetworkError> {
+        self.maybe_fail()?;
+        match step {
+            Step::CreateBridge {
+                network, bridge, ..
+            } => {
+                assert!(
+                    self.observed
+                        .links
+                        .iter()
+                        .all(|l| l.name != bridge.as_str())
+                );
+                self.add_link(
+                    bridge.as_str(),
+                    LinkKind::Bridge,
+                    Some(&mark(network.as_str())),
+                );
+            }
+            Step::DeleteBridge { bridge, .. } => {
+                self.forget(bridge.as_str(), None);
+                self.observed.links.retain(|l| l.name != bridge.as_str());
+            }
+            Step::Mark { bridge, alias, .. } => {
+                self.link(bridge.as_str()).alias = Some(alias.clone()).filter(|a| !a.is_empty());
+            }
+            Step::SetLink { bridge, up } => self.link(bridge.as_str()).up = *up,
+            Step::AddAddress {
+                network,
+                bridge,
+                address,
+            } => {
+                let index = self.link(bridge.as_str()).index;
+                self.add_address(index, &address.to_string());
+                let (network, bridge) = (network.clone(), bridge.clone());
+                let address = *address;
+                self.observed.recorded.push(Recorded {
+                    network,
+                    bridge,
+                    index,
+                    address,
+                });
+            }
+            Step::RemoveAddress {
+                bridge, address, ..
+            } => {
+                self.forget(bridge.as_str(), Some(*address));
+            }
+            Step::SetSysctl { key, value, .. } => {
+                drop(self.observed.sysctls.insert(key.clone(), value.clone()));
+            }
+            Step::WriteFile { path, text, .. } => self.write(path, text),
+            Step::RemoveFile { path, .. } => {
+                self.observed.scan.files.retain(|f| f.path != *path);
+                self.observed.scan.leftovers.retain(|p| p != path);
+            }
+            Step::SetRanges { ranges, .. } => self.observed.ranges = Some(ranges.clone()),
+        }
+        Ok(())
+    }
+}
