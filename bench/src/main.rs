@@ -22,7 +22,8 @@ use std::process::{Command, ExitCode};
 struct Options {
     /// How often each scenario is measured.
     #[arg(long, default_value_t = 60, value_name = "N")]
-    repeats: usize,
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    repeats: u32,
     /// Measure ten times only, for a first look.
     #[arg(long, conflicts_with = "repeats")]
     quick: bool,

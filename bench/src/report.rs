@@ -21,7 +21,7 @@ pub struct Circumstances {
     /// How busy the machine was before and after, `/proc/loadavg`.
     pub load: [String; 2],
     /// How often each scenario was measured.
-    pub repeats: usize,
+    pub repeats: u32,
     /// What was measured.
     pub programs: Programs,
 }
@@ -30,8 +30,10 @@ const NOTES: &str = "\
 Every scenario has a host of its own (a network namespace) with one container attached already, and its files are
 in memory. A round measures each of them once, in turns, from the start of the process to its end; where a runtime
 starts two plugins, both are counted. The floor sends the messages that make the attachment and keeps no record.
-The reference plugins use iptables; those cases stop at 1,000 taken, since 10,000 chains make a call take many seconds. The floor keeps no addresses: its plain case is measured empty
-and compared with at any fullness. Medians, and in brackets the 10th and the 90th percentile.
+
+The reference plugins use iptables; those cases stop at 1,000 taken, since 10,000 chains make a call take many
+seconds. The floor keeps no addresses: its plain case is measured empty and compared with at any fullness.
+Times are medians, in brackets the 10th and the 90th percentile.
 ";
 
 /// The report as Markdown.

@@ -21,7 +21,7 @@ pub struct Measured {
 /// # Errors
 /// When the floor or the reference cannot be measured, or anything fails that worked
 /// in its trial. What of Fairlead does not work is left out and named.
-pub fn run(place: &Place, programs: &Programs, repeats: usize) -> Result<Measured> {
+pub fn run(place: &Place, programs: &Programs, repeats: u32) -> Result<Measured> {
     let mut beds = Vec::new();
     let mut left_out = Vec::new();
     for scenario in all() {
@@ -41,8 +41,8 @@ pub fn run(place: &Place, programs: &Programs, repeats: usize) -> Result<Measure
         if repeat % 5 == 0 {
             eprintln!("round {repeat} of {repeats}");
         }
-        let container = &containers[repeat % CONTAINERS];
-        for at in order(beds.len(), repeat) {
+        let container = &containers[repeat as usize % CONTAINERS];
+        for at in order(beds.len(), repeat as usize) {
             let bed = &mut beds[at];
             bed.measure(container)
                 .with_context(|| bed.scenario.to_string())?;

@@ -8,6 +8,7 @@
 
 mod attachment;
 mod built;
+mod commands;
 mod family;
 mod node;
 mod patience;
@@ -19,6 +20,7 @@ mod uml;
 
 pub use attachment::{Attachment, Chain};
 pub use built::{built_binary, fairlead_binary};
+pub use commands::Ran;
 pub use family::Family;
 pub use node::{Node, OUTSIDE_V4, OUTSIDE_V6, Sandbox, UPLINK_V4, UPLINK_V6};
 pub use patience::{eventually, patience};

@@ -58,7 +58,7 @@ impl Plugins {
     pub fn ours() -> Self {
         static FOUND: OnceLock<(PathBuf, Vec<String>)> = OnceLock::new();
         let (dir, versions) = FOUND.get_or_init(|| {
-            let dir = link_names(&fairlead_binary());
+            let dir = link_names(&fairlead_binary(), "cni-plugins", &NAMES);
             let versions = ask_versions(&dir);
             (dir, versions)
         });
@@ -296,11 +296,11 @@ fn ask_versions(dir: &Path) -> Vec<String> {
         .collect()
 }
 
-/// A folder beside the tests with a link of each plugin's name to `binary`.
-fn link_names(binary: &Path) -> PathBuf {
-    let dir = profile_dir().join("cni-plugins");
+/// A folder beside the tests with a link of each name to `binary`.
+pub(crate) fn link_names(binary: &Path, folder: &str, names: &[&str]) -> PathBuf {
+    let dir = profile_dir().join(folder);
     fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("cannot make {}: {e}", dir.display()));
-    for name in NAMES {
+    for name in names {
         let link = dir.join(name);
         if fs::read_link(&link).is_ok_and(|target| target == binary) {
             continue;

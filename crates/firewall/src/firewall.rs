@@ -254,6 +254,19 @@ impl Firewall {
         Ok(())
     }
 
+    /// Takes away what nobody uses any more: sets and rules of subnets that are not in
+    /// `keep`, and, where that is empty and nothing is left, both tables.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`].
+    pub fn tidy(&mut self, keep: &[IpNet]) -> Result<(), FirewallError> {
+        self.remove_unused_subnets(keep)?;
+        if keep.is_empty() && self.list()?.is_empty() && self.tags()?.is_empty() {
+            self.remove_all()?;
+        }
+        Ok(())
+    }
+
     /// Takes away the sets and rules of subnets that are not in `keep` and have no
     /// element, and returns those subnets.
     ///

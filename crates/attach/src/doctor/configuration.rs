@@ -5,6 +5,7 @@ use crate::{AttachError, Node};
 use fairlead_config::{Problem, Reason, Target};
 use fairlead_networks::{Catalog, NetworkError, Report, Source, Step};
 use fairlead_plugins::NAMES;
+use fairlead_types::NetworkName;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -93,21 +94,26 @@ pub(super) fn setup(node: &Node, found: &mut Vec<Finding>) -> Result<(), AttachE
     let problems = problems
         .iter()
         .filter(|p| !matches!(p, NetworkError::Declaration(_)));
-    found.extend(problems.map(obstacle));
+    found.extend(problems.map(|problem| obstacle(node, problem)));
     Ok(())
 }
 
 /// What keeps setup from making a network.
-fn obstacle(error: &NetworkError) -> Finding {
+fn obstacle(node: &Node, error: &NetworkError) -> Finding {
     let subject = error
         .network()
         .map_or("networks".into(), |name| format!("network {name}"));
-    let finding = Finding::problem(subject, error.to_string());
-    let dev = |network| format!("fairlead cluster set --kw network#{network}.dev=NAME");
+    let text = error.to_string();
+    let what = text
+        .strip_prefix(&format!("{subject}: "))
+        .unwrap_or(&text)
+        .to_owned();
+    let finding = Finding::problem(subject, what);
+    let dev = |network: &NetworkName| set_of_network(node, network.as_str(), "dev=NAME");
     match error {
-        NetworkError::NotRealised { network, .. } => finding.cured_by(format!(
-            "fairlead cluster set --kw network#{network}.type=bridge"
-        )),
+        NetworkError::NotRealised { network, .. } => {
+            finding.cured_by(set_of_network(node, network.as_str(), "type=bridge"))
+        }
         NetworkError::Conflict { file, .. } => finding.cured_by(set_aside(file)),
         NetworkError::BridgeTaken { network, .. } | NetworkError::BridgeShared { network, .. } => {
             finding.cured_by(dev(network))
@@ -120,6 +126,15 @@ fn obstacle(error: &NetworkError) -> Finding {
         )),
         _ => finding,
     }
+}
+
+/// The command that sets a keyword of a network, in the file that declares it.
+pub(super) fn set_of_network(node: &Node, network: &str, keyword: &str) -> String {
+    let section = format!("network#{network}");
+    let is_in = |target| node.config().document(target).has_section(&section);
+    let is_local = is_in(Target::Node) && !is_in(Target::Cluster);
+    let file = if is_local { "node" } else { "cluster" };
+    format!("fairlead {file} set --kw {section}.{keyword}")
 }
 
 /// No CNI runtime reads a file that ends so.

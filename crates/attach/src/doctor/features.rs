@@ -185,7 +185,7 @@ pub(super) fn features(node: &Node, found: &mut Vec<Finding>) -> Result<(), Atta
 fn missing(feature: &Feature, route: &mut Route) -> Option<Finding> {
     let error = (feature.probe)(route).err()?;
     let what = format!(
-        "{} needs it and it cannot be used: {error}",
+        "it cannot be used, and is needed by {}: {error}",
         feature.needed_by
     );
     let subject = format!("kernel feature {}", feature.name);

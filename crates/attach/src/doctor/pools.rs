@@ -1,6 +1,6 @@
 //! Ranges that are nearly used up.
 
-use super::Finding;
+use super::{Finding, configuration};
 use crate::{AttachError, Node};
 use fairlead_cni::ConfList;
 use fairlead_ipam::{IpamConfig, IpamError, Usage, pool_usage};
@@ -15,10 +15,16 @@ pub(super) fn pools(node: &Node, found: &mut Vec<Finding>) -> Result<(), AttachE
             Source::Found(file) => Some(file.list.clone()),
             Source::Broken { .. } => None,
         };
-        let is_declared = matches!(entry.source, Source::Declared { .. });
+        let wider = match &entry.source {
+            Source::Declared { .. } => {
+                configuration::set_of_network(node, &entry.name, "network=WIDER_CIDR")
+            }
+            _ => "widen the range in its CNI file".to_owned(),
+        };
         for usage in list.iter().flat_map(|list| usages(node, list)) {
             match usage {
-                Ok(usage) => found.extend(judge(&entry.name, is_declared, usage)),
+                Ok(usage) => found.extend(judge(&entry.name, &wider, usage)),
+                Err(IpamError::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     let subject = format!("pool of network {}", entry.name);
                     found.push(Finding::problem(subject, error.to_string()));
@@ -51,17 +57,13 @@ fn usages(node: &Node, list: &ConfList) -> Vec<Result<Usage, IpamError>> {
         .collect()
 }
 
-fn judge(network: &str, is_declared: bool, usage: Usage) -> Option<Finding> {
+fn judge(network: &str, wider: &str, usage: Usage) -> Option<Finding> {
     let Usage { used, size } = usage;
     let used = u128::from(used);
     // Nine tenths, without overflow at any size.
     if used < size - size / 10 {
         return None;
     }
-    let wider = match is_declared {
-        true => format!("'fairlead cluster set --kw network#{network}.network=WIDER_CIDR'"),
-        false => "widen the range in its CNI file".to_owned(),
-    };
     let what = format!("{used} of {size} addresses are used");
     let subject = format!("pool of network {network}");
     let finding = match used < size {
@@ -80,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_pool_is_noted_from_nine_tenths_on() {
-        let severity = |used, size| judge("web", true, Usage { used, size }).map(|f| f.severity);
+        let severity = |used, size| judge("web", "", Usage { used, size }).map(|f| f.severity);
         assert_eq!(severity(0, 253), None);
         assert_eq!(severity(227, 253), None);
         assert_eq!(severity(228, 253), Some(Severity::Note));

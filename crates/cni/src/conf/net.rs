@@ -208,11 +208,15 @@ impl NetConf {
     /// # Errors
     /// Code 999, as the reference plugins have it, with what is wrong with which key.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, CniError> {
-        T::deserialize(&self.raw).map_err(|e| {
-            CniError::new(
-                Code::INTERNAL,
-                format!("failed to load netconf: {e}"),
-            )
+        // Only a failure pays for knowing its place.
+        T::deserialize(&self.raw).or_else(|_| {
+            serde_path_to_error::deserialize(&self.raw).map_err(|e| {
+                CniError::internal(format!(
+                    "failed to load netconf: {}: {}",
+                    e.path(),
+                    e.inner()
+                ))
+            })
         })
     }
 

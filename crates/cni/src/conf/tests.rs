@@ -92,7 +92,14 @@ fn a_bad_value_is_an_error_where_it_is_read() {
         conf.dns().unwrap_err().code,
         conf.valid_attachments().unwrap_err().code,
     ];
-    assert_eq!(codes, [Code::DECODING_FAILURE, Code::DECODING_FAILURE, Code::INTERNAL]);
+    assert_eq!(
+        codes,
+        [
+            Code::DECODING_FAILURE,
+            Code::DECODING_FAILURE,
+            Code::INTERNAL
+        ]
+    );
     let error = NetConf::from_object(object(json!({"name": "n", "cniVersion": "8.0.0"})));
     assert_eq!(error.unwrap_err().code, Code::INCOMPATIBLE_VERSION);
     let long = "a".repeat(300);

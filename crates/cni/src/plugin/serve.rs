@@ -103,6 +103,11 @@ fn run(
     match command {
         Command::Add => {
             let result = plugin.add(&call)?;
+            if let Err(error) = result.check_version(call.version) {
+                // The runtime is told of a failure, so nothing may stay behind.
+                plugin.del(&call)?;
+                return Err(error);
+            }
             let text = json::pretty(&result.to_json(call.version));
             return Ok(Answer::Text(text));
         }

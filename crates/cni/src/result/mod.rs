@@ -6,7 +6,7 @@ mod read;
 mod tests;
 mod write;
 
-use crate::SpecVersion;
+use crate::{CniError, SpecVersion};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
@@ -125,6 +125,26 @@ impl CniResult {
     #[must_use]
     pub fn to_json(&self, version: SpecVersion) -> Value {
         write::result(self, version)
+    }
+
+    /// Whether `version` has words for every address: 0.1.0 and 0.2.0 have one of each
+    /// family.
+    ///
+    /// # Errors
+    /// Code 999, as the reference plugins have it.
+    pub fn check_version(&self, version: SpecVersion) -> Result<(), CniError> {
+        let count = |v4: bool| {
+            self.ips
+                .iter()
+                .filter(|ip| ip.address.addr().is_ipv4() == v4)
+                .count()
+        };
+        if version.has_single_addresses() && (count(true) > 1 || count(false) > 1) {
+            return Err(CniError::internal(format!(
+                "CNI version {version} does not support more than 1 address per family"
+            )));
+        }
+        Ok(())
     }
 
     /// Reads the form of the version that stands in it; without one, the form

@@ -156,7 +156,7 @@ impl Host {
             none => none.insert(Firewall::open()?),
         };
         firewall.set_networks(ranges)?;
-        Ok(())
+        Ok(firewall.tidy(ranges)?)
     }
 }
 
