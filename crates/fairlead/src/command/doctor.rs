@@ -2,10 +2,25 @@
 
 use super::{Context, Status};
 use anyhow::Result;
-use fairlead_attach::{Finding, Severity};
+use fairlead_attach::{Finding, Node, Severity};
 
 pub(crate) fn run(context: &Context) -> Result<Status> {
-    let findings = context.node()?.doctor()?;
+    let mut findings = Vec::new();
+    let node = match context.node() {
+        Ok(node) => node,
+        // A file that cannot be read is the first thing to mend, and no reason not to
+        // look at the rest.
+        Err(error) => {
+            findings.push(Finding {
+                severity: Severity::Problem,
+                subject: "configuration".into(),
+                what: error.to_string(),
+                cure: Some("edit the file".into()),
+            });
+            Node::without_config(&context.root)?
+        }
+    };
+    findings.extend(node.doctor()?);
     context.output.show(&findings, |findings| text(findings))?;
     let unwell = findings
         .iter()
@@ -17,20 +32,14 @@ fn text(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         let mark = match finding.severity {
-            Severity::Ok => "ok      ",
-            Severity::Note => "note    ",
-            Severity::Problem => "PROBLEM ",
+            Severity::Ok => "ok",
+            Severity::Note => "note",
+            Severity::Problem => "PROBLEM",
         };
-        text += &format!("{mark} {}: {}\n", finding.subject, finding.what);
+        text += &format!("{mark:<8} {}: {}\n", finding.subject, finding.what);
         if let Some(cure) = &finding.cure {
-            text += &format!("          mend it: {cure}\n");
+            text += &format!("{:<8} mend it: {cure}\n", "");
         }
     }
-    let count = |severity| findings.iter().filter(|f| f.severity == severity).count();
-    text + &format!(
-        "{} checks: {} problems, {} notes\n",
-        findings.len(),
-        count(Severity::Problem),
-        count(Severity::Note)
-    )
+    text + &format!("{}\n", Finding::summary(findings))
 }
