@@ -145,6 +145,9 @@ fn subject(
     scenario: Scenario,
 ) -> Result<Box<dyn Subject>> {
     let Scenario { who, case, taken } = scenario;
+    if who.is_ours() && !programs.fairlead.exists() {
+        bail!("{} is missing: `make build`", programs.fairlead.display());
+    }
     Ok(match who {
         Who::Floor | Who::FloorInProcess => {
             fill::floor(host, BRIDGE_INDEX, case, taken)?;

@@ -258,7 +258,7 @@ mod tests {
         let node = Node::new();
         let before = node.world();
         node.is_as_before(&before, "nothing");
-        node.run("ip link add new type dummy");
+        node.run("ip link add new type veth peer name end");
         let now = node.world();
         assert!(now.iter().any(|line| line.contains(" new: ")), "{now:?}");
     }

@@ -1,6 +1,7 @@
 //! The command line: what can be said, with the help that teaches it.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fairlead_attach::PublishSpec;
 use fairlead_types::{ContainerId, IfName, Mac, NetworkName, ObjectName};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -121,7 +122,7 @@ pub(crate) enum ConfigCommand {
     /// removes, '^=' toggles, 'key[i]=value' inserts at i. A scope is put behind the
     /// option: 'network#web.addr@node1=192.0.2.1'.
     Set(SetArgs),
-    /// Remove keywords.
+    /// Remove keywords, or a whole section: 'network#web'.
     Unset(KeysArgs),
     /// Print the value as it is written.
     Get(GetArgs),
@@ -144,7 +145,7 @@ pub(crate) struct SetArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct KeysArgs {
-    /// SECTION.OPTION[@SCOPE]; may be repeated.
+    /// SECTION.OPTION[@SCOPE], or TYPE#NAME for a whole section; may be repeated.
     #[arg(long = "kw", value_name = "KEY", required = true)]
     pub(crate) kw: Vec<String>,
     /// Check the change and write nothing.
@@ -232,7 +233,7 @@ pub(crate) struct AttachArgs {
     pub(crate) mac: Option<Mac>,
     /// [HOSTIP:]HOSTPORT[-LAST]:PORT[-LAST][/PROTOCOL]; may be repeated.
     #[arg(long, short = 'p', value_name = "PORT")]
-    pub(crate) publish: Vec<String>,
+    pub(crate) publish: Vec<PublishSpec>,
     /// What it is for, as namespace/kind/name; shown by 'net status --verbose'.
     #[arg(long, value_name = "OBJECT")]
     pub(crate) object: Option<ObjectName>,

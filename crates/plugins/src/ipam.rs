@@ -4,6 +4,7 @@
 use crate::host::Host;
 use crate::host_local::HostLocal;
 use crate::static_ipam::Static;
+use crate::undo::Undo;
 use fairlead_cni::{Builtins, Call, CniError, CniResult, Command, Plugin, delegate};
 use std::rc::Rc;
 
@@ -31,8 +32,37 @@ impl Ipam {
         }
     }
 
-    pub(crate) fn add(&self, call: &Call) -> Result<CniResult, CniError> {
+    fn add(&self, call: &Call) -> Result<CniResult, CniError> {
         Ok(self.ask(call, Command::Add)?.unwrap_or_default())
+    }
+
+    /// ADD for a plugin that puts the addresses on an interface, the one at `interface`
+    /// in its result. Name service of the configuration wins over that of the addresses.
+    pub(crate) fn take<'a>(
+        &'a self,
+        call: &'a Call,
+        interface: usize,
+        undo: &mut Undo<'a>,
+    ) -> Result<CniResult, CniError> {
+        let dns = call.config.dns()?;
+        if call.config.ipam_type().is_none() {
+            return Ok(CniResult {
+                dns,
+                ..CniResult::default()
+            });
+        }
+        let mut result = self.add(call)?;
+        undo.push(|| self.del(call));
+        if result.ips.is_empty() {
+            return Err(CniError::internal("IPAM plugin returned missing IP config"));
+        }
+        for ip in &mut result.ips {
+            ip.interface = Some(interface);
+        }
+        if !dns.is_empty() {
+            result.dns = dns;
+        }
+        Ok(result)
     }
 
     pub(crate) fn del(&self, call: &Call) -> Result<(), CniError> {

@@ -9,8 +9,8 @@ use crate::container::{ContainerEnd, Settings, enable_forwarding, has_ipv6, open
 use crate::error::kernel;
 use crate::host::Host;
 use crate::ipam::Ipam;
-use crate::undo::Undo;
-use crate::{masquerade, verify};
+use crate::undo::{Undo, all_or_nothing};
+use crate::{masquerade, records, verify};
 use fairlead_cni::{Call, CniError, CniResult, Interface, IpConfig, Plugin};
 use fairlead_kernel::route::{AddressOptions, NextHop, RouteEntry};
 use fairlead_kernel::{NetNs, Route};
@@ -23,6 +23,9 @@ use std::rc::Rc;
 /// Scopes of routes (`enum rt_scope_t` of the kernel).
 const SCOPE_LINK: u8 = 253;
 const SCOPE_HOST: u8 = 254;
+
+/// The place of the container's interface in a result: behind the host's end.
+const CONTAINER: usize = 1;
 
 /// The plugin `ptp`.
 pub(crate) struct PointToPoint {
@@ -68,14 +71,7 @@ impl<'a> Plan<'a> {
 impl Plugin for PointToPoint {
     fn add(&self, call: &Call) -> Result<CniResult, CniError> {
         let plan = Plan::of(call)?;
-        let mut undo = Undo::default();
-        match self.apply(&plan, &mut undo) {
-            Ok(result) => {
-                undo.commit();
-                Ok(result)
-            }
-            Err(error) => Err(undo.unwind(error)),
-        }
+        all_or_nothing(|undo| self.apply(&plan, undo))
     }
 
     fn del(&self, call: &Call) -> Result<(), CniError> {
@@ -100,16 +96,7 @@ impl Plugin for PointToPoint {
     }
 
     fn gc(&self, call: &Call) -> Result<(), CniError> {
-        let Some(valid) = call.config.valid_attachments()? else {
-            return Ok(());
-        };
-        let stale = self.host.stale_owners(call.config.name(), &valid)?;
-        let links = stale.iter().map(|owner| {
-            cable::remove(&cable::host_name(owner)?)?;
-            masquerade::remove(&self.host, owner)
-        });
-        let links = crate::error::first_of(links);
-        crate::error::first_of([links, self.ipam.gc(call)])
+        records::collect(&self.host, &self.ipam, call)
     }
 
     fn status(&self, call: &Call) -> Result<(), CniError> {
@@ -119,7 +106,8 @@ impl Plugin for PointToPoint {
 
 impl PointToPoint {
     fn apply<'a>(&'a self, plan: &'a Plan<'_>, undo: &mut Undo<'a>) -> Result<CniResult, CniError> {
-        let mut result = self.addresses(plan, undo)?;
+        let mut result = self.ipam.take(plan.call, CONTAINER, undo)?;
+        result.ips.iter().try_for_each(|ip| gateway(ip).map(drop))?;
         enable_forwarding(&result)?;
         let mut route = Route::open().map_err(kernel)?;
         let owner = &plan.owner;
@@ -167,27 +155,6 @@ impl PointToPoint {
                 ..Interface::new(owner.ifname.as_str())
             },
         ];
-        Ok(result)
-    }
-
-    fn addresses<'a>(
-        &'a self,
-        plan: &'a Plan<'_>,
-        undo: &mut Undo<'a>,
-    ) -> Result<CniResult, CniError> {
-        let mut result = self.ipam.add(plan.call)?;
-        undo.push(|| self.ipam.del(plan.call));
-        if result.ips.is_empty() {
-            return Err(CniError::internal("IPAM plugin returned missing IP config"));
-        }
-        for ip in &mut result.ips {
-            ip.interface = Some(1);
-            gateway(ip)?;
-        }
-        let dns = plan.call.config.dns()?;
-        if !dns.is_empty() {
-            result.dns = dns;
-        }
         Ok(result)
     }
 }

@@ -11,6 +11,20 @@ pub(crate) struct Undo<'a> {
     steps: Vec<Step<'a>>,
 }
 
+/// Does `work` whole or not at all: when it fails, what it pushed is taken back.
+pub(crate) fn all_or_nothing<'a, T>(
+    work: impl FnOnce(&mut Undo<'a>) -> Result<T, CniError>,
+) -> Result<T, CniError> {
+    let mut undo = Undo::default();
+    match work(&mut undo) {
+        Ok(done) => {
+            undo.commit();
+            Ok(done)
+        }
+        Err(error) => Err(undo.unwind(error)),
+    }
+}
+
 impl<'a> Undo<'a> {
     /// Remembers how to take back what comes next. Pushed before the side effect,
     /// so that one that fails half-way is taken back too; the inverse must treat
@@ -20,13 +34,13 @@ impl<'a> Undo<'a> {
     }
 
     /// Everything worked: what was done stays.
-    pub(crate) fn commit(mut self) {
+    fn commit(mut self) {
         self.steps.clear();
     }
 
     /// Takes everything back because of `cause`. What could not be taken back is
     /// told in the details of the error, so that both failures are known.
-    pub(crate) fn unwind(mut self, cause: CniError) -> CniError {
+    fn unwind(mut self, cause: CniError) -> CniError {
         let failures = self.take_back();
         if failures.is_empty() {
             return cause;

@@ -162,6 +162,14 @@ fn check_network_name(name: &str) -> Result<(), NameError> {
 
 fn check_object_name(name: &str) -> Result<(), NameError> {
     sized("object", name, 255)?;
+    if name.split('/').any(str::is_empty) {
+        return Err(NameError::Character {
+            kind: "object",
+            name: name.into(),
+            found: '/',
+            rule: "something must stand on both sides of it, as in shop/svc/web",
+        });
+    }
     name.split('/')
         .try_for_each(|segment| check_word("object", segment))
 }

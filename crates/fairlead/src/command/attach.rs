@@ -4,7 +4,7 @@ use super::{Context, Status};
 use crate::cli::{AttachArgs, DetachArgs, DetachTarget, GcArgs, LsArgs};
 use crate::output::note;
 use anyhow::{Context as _, Result};
-use fairlead_attach::{AttachRequest, Attachment, PublishSpec, Sandbox, Selector};
+use fairlead_attach::{AttachRequest, Attachment, Sandbox, Selector};
 
 pub(crate) fn attach(context: &Context, arguments: AttachArgs) -> Result<Status> {
     let sandbox = sandbox(arguments.sandbox.netns, arguments.sandbox.pid)
@@ -15,13 +15,6 @@ pub(crate) fn attach(context: &Context, arguments: AttachArgs) -> Result<Status>
             .default_id()
             .context("--id is wanted, since the namespace's name is none")?,
     };
-    let publish = arguments
-        .publish
-        .iter()
-        .map(|text| text.parse::<PublishSpec>());
-    let publish = publish
-        .map(|spec| spec.map(|spec| spec.0))
-        .collect::<Result<_, _>>()?;
     let request = AttachRequest {
         network: arguments.network,
         sandbox,
@@ -29,7 +22,7 @@ pub(crate) fn attach(context: &Context, arguments: AttachArgs) -> Result<Status>
         ifname: arguments.ifname,
         ips: arguments.ip,
         mac: arguments.mac,
-        publish,
+        publish: arguments.publish.into_iter().map(|spec| spec.0).collect(),
         object: arguments.object,
     };
     let attachment = context.node()?.attach(&request)?;
@@ -53,7 +46,7 @@ pub(crate) fn detach(context: &Context, arguments: DetachArgs) -> Result<Status>
         object,
         ifname: arguments.ifname,
     };
-    let done = context.node_for_removal()?.detach(&selector)?;
+    let done = context.node_by_records()?.detach(&selector)?;
     context
         .output
         .show(&done.owners, |owners| match owners.as_slice() {
@@ -67,7 +60,7 @@ pub(crate) fn detach(context: &Context, arguments: DetachArgs) -> Result<Status>
 }
 
 pub(crate) fn list(context: &Context, arguments: &LsArgs) -> Result<Status> {
-    let node = context.node()?;
+    let node = context.node_by_records()?;
     let attachments = match &arguments.network {
         None => node.attachments()?,
         Some(network) => node.attachments_of(network)?,
@@ -79,7 +72,7 @@ pub(crate) fn list(context: &Context, arguments: &LsArgs) -> Result<Status> {
 }
 
 pub(crate) fn gc(context: &Context, arguments: &GcArgs) -> Result<Status> {
-    let report = context.node_for_removal()?.gc(arguments.dry_run)?;
+    let report = context.node_by_records()?.gc(arguments.dry_run)?;
     let verb = if arguments.dry_run {
         "would remove"
     } else {

@@ -40,12 +40,16 @@ fn set(context: &Context, target: Target, arguments: &SetArgs) -> Result<Status>
 }
 
 fn unset(context: &Context, target: Target, arguments: &KeysArgs) -> Result<Status> {
-    let changes: Result<Vec<Change>, _> = arguments
-        .kw
-        .iter()
-        .map(|text| text.parse().map(Change::Unset))
-        .collect();
+    let changes: Result<Vec<Change>> = arguments.kw.iter().map(|text| removal(text)).collect();
     apply(context, target, &changes?, arguments.dry_run)
+}
+
+/// A section with an index and no option is meant whole.
+fn removal(text: &str) -> Result<Change> {
+    if text.contains('#') && !text.contains('.') {
+        return Ok(Change::Delete(text.to_owned()));
+    }
+    Ok(Change::Unset(text.parse()?))
 }
 
 fn apply(context: &Context, target: Target, changes: &[Change], dry_run: bool) -> Result<Status> {

@@ -17,7 +17,7 @@ pub(crate) fn run(context: &Context, command: IpCommand) -> Result<Status> {
 }
 
 fn list(context: &Context, network: Option<&NetworkName>) -> Result<Status> {
-    let node = context.node()?;
+    let node = context.node_by_records()?;
     let addresses = node.host().store(|store| store.view().addresses())?;
     let rows: Vec<_> = addresses
         .iter()

@@ -50,9 +50,9 @@ impl Context {
         Ok(Node::open(&self.root)?)
     }
 
-    /// For taking things away: a configuration that cannot be read is no reason to keep
-    /// what is recorded.
-    pub(crate) fn node_for_removal(&self) -> Result<Node> {
+    /// For showing and taking away what is recorded: a configuration that cannot be read
+    /// is no reason not to.
+    pub(crate) fn node_by_records(&self) -> Result<Node> {
         Node::open(&self.root).or_else(|error| {
             note(format_args!(
                 "fairlead: warning: {error}; going on by the records alone"

@@ -3,7 +3,7 @@
 use super::conf::BridgeConf;
 use crate::cable::Cable;
 use crate::error::kernel;
-use crate::undo::Undo;
+use crate::undo::{Undo, all_or_nothing};
 use fairlead_cni::{CniError, CniResult, Interface, Route as CniRoute};
 use fairlead_kernel::route::{
     AddressOptions, Link, LinkChange, LinkKind, NewLink, NewLinkKind, VlanRange,
@@ -253,7 +253,6 @@ pub(super) fn ensure_vlan_gateway(
         container: fairlead_types::ContainerId::new("vlan").map_err(crate::error::internal)?,
         ifname: name.clone(),
     };
-    let mut undo = Undo::default();
     let cable = Cable {
         owner: &owner,
         sandbox: &here,
@@ -261,14 +260,7 @@ pub(super) fn ensure_vlan_gateway(
         mtu: conf.mtu,
         master: Some(bridge.index),
     };
-    let made = make_vlan_cable(route, &cable, &mut undo, conf, vlan);
-    match made {
-        Ok(link) => {
-            undo.commit();
-            Ok((link, name))
-        }
-        Err(error) => Err(undo.unwind(error)),
-    }
+    all_or_nothing(|undo| make_vlan_cable(route, &cable, undo, conf, vlan)).map(|link| (link, name))
 }
 
 fn make_vlan_cable(

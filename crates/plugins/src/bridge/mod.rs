@@ -10,8 +10,8 @@ use crate::container::{ContainerEnd, Settings, enable_forwarding, has_ipv6, open
 use crate::error::kernel;
 use crate::host::Host;
 use crate::ipam::Ipam;
-use crate::undo::Undo;
-use crate::{mac_check, masquerade, verify};
+use crate::undo::{Undo, all_or_nothing};
+use crate::{mac_check, masquerade, records, verify};
 use conf::BridgeConf;
 use fairlead_cni::{Call, CniError, CniResult, Interface, Plugin};
 use fairlead_kernel::route::{Link, LinkKind, PortOptions};
@@ -49,14 +49,7 @@ impl Plugin for Bridge {
             owner: call.owner()?,
             sandbox: open_sandbox(call.netns()?)?,
         };
-        let mut undo = Undo::default();
-        match self.apply(&plan, &mut undo) {
-            Ok(result) => {
-                undo.commit();
-                Ok(result)
-            }
-            Err(error) => Err(undo.unwind(error)),
-        }
+        all_or_nothing(|undo| self.apply(&plan, undo))
     }
 
     fn del(&self, call: &Call) -> Result<(), CniError> {
@@ -92,18 +85,7 @@ impl Plugin for Bridge {
     }
 
     fn gc(&self, call: &Call) -> Result<(), CniError> {
-        let Some(valid) = call.config.valid_attachments()? else {
-            return Ok(());
-        };
-        let stale = self.host.stale_owners(call.config.name(), &valid)?;
-        let links = stale.iter().map(|owner| {
-            let port = cable::host_name(owner)?;
-            cable::remove(&port)?;
-            masquerade::remove(&self.host, owner)?;
-            mac_check::remove(&self.host, &port)
-        });
-        let links = crate::error::first_of(links);
-        crate::error::first_of([links, self.ipam.gc(call)])
+        records::collect(&self.host, &self.ipam, call)
     }
 
     fn status(&self, call: &Call) -> Result<(), CniError> {
@@ -117,7 +99,8 @@ impl Bridge {
         let conf = &plan.conf;
         let mut route = Route::open().map_err(kernel)?;
         let bridge = ensure_bridge(&mut route, conf)?;
-        let mut result = self.addresses(plan, undo)?;
+        // The addresses are recorded before anything of the container changes.
+        let mut result = self.ipam.take(plan.call, CONTAINER, undo)?;
         let on_bridge = plan_gateways(conf, &mut result)?;
 
         let port = self.connect(plan, &mut route, &bridge, undo)?;
@@ -163,33 +146,6 @@ impl Bridge {
         ];
         made.append(&mut interfaces);
         result.interfaces = made;
-        Ok(result)
-    }
-
-    /// The addresses from IPAM, recorded before anything of the kernel changes.
-    fn addresses<'a>(
-        &'a self,
-        plan: &'a Plan<'_>,
-        undo: &mut Undo<'a>,
-    ) -> Result<CniResult, CniError> {
-        let dns = plan.call.config.dns()?;
-        if plan.conf.ipam.is_none() {
-            return Ok(CniResult {
-                dns,
-                ..CniResult::default()
-            });
-        }
-        let mut result = self.ipam.add(plan.call)?;
-        undo.push(|| self.ipam.del(plan.call));
-        if result.ips.is_empty() {
-            return Err(CniError::internal("IPAM plugin returned missing IP config"));
-        }
-        for ip in &mut result.ips {
-            ip.interface = Some(CONTAINER);
-        }
-        if !dns.is_empty() {
-            result.dns = dns;
-        }
         Ok(result)
     }
 

@@ -10,7 +10,7 @@ pub use conf::{PortMapping, PortMappings};
 
 use crate::error::{first_of, kernel};
 use crate::host::Host;
-use crate::undo::Undo;
+use crate::undo::{Undo, all_or_nothing};
 use crate::verify;
 use conf::{PortmapConf, container_addresses};
 use fairlead_cni::{Call, CniError, CniResult, Plugin};
@@ -98,11 +98,7 @@ impl Plugin for Portmap {
             return Ok(previous.into_owned());
         }
         let owner = call.owner()?;
-        let mut undo = Undo::default();
-        match self.publish(call, &owner, &claims, &mut undo) {
-            Ok(()) => undo.commit(),
-            Err(error) => return Err(undo.unwind(error)),
-        }
+        all_or_nothing(|undo| self.publish(call, &owner, &claims, undo))?;
         Ok(previous.into_owned())
     }
 
