@@ -339,7 +339,7 @@ fn the_documents_lines_work_as_they_are_written() {
     }
     let all = node.sh(DOCUMENTS).done();
     assert!(
-        all.contains("\nweave1\n") && all.contains("local1\n"),
+        all.contains("\nweave1\n") && all.contains("`- weave1 "),
         "{all}"
     );
     for (keyword, value) in [

@@ -16,11 +16,11 @@ pub enum Sandbox {
 }
 
 impl Sandbox {
-    /// The path by which it is opened.
+    /// The path by which it is opened, from wherever one stands.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         match self {
-            Self::Path(path) => path.clone(),
+            Self::Path(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
             Self::Pid(pid) => PathBuf::from(format!("/proc/{pid}/ns/net")),
         }
     }

@@ -56,6 +56,9 @@ fn bridge(network: &Network) -> Value {
         "bridge": bridge,
         "isGateway": true,
         "ipMasq": !network.public,
+        // Where bridged frames pass the host's rules (br_netfilter, on every host of Docker),
+        // a container's own published port leads out by the port of the bridge it came in by.
+        "hairpinMode": true,
         "capabilities": {"ips": true, "mac": true},
         "ipam": {
             "type": "host-local",
@@ -130,6 +133,7 @@ mod tests {
             "      \"bridge\": \"obr_default\",\n",
             "      \"isGateway\": true,\n",
             "      \"ipMasq\": true,\n",
+            "      \"hairpinMode\": true,\n",
             "      \"capabilities\": {\n",
             "        \"ips\": true,\n",
             "        \"mac\": true\n",

@@ -23,12 +23,14 @@ impl NetnsRef {
     /// # Errors
     /// [`StoreError::Netns`] when the path cannot be looked at.
     pub fn of(path: &Path) -> Result<Self, StoreError> {
-        let stat = rustix::fs::stat(path).map_err(|errno| StoreError::Netns {
+        let failed = |source| StoreError::Netns {
             path: path.into(),
-            source: errno.into(),
-        })?;
+            source,
+        };
+        let stat = rustix::fs::stat(path).map_err(|errno| failed(errno.into()))?;
         Ok(Self {
-            path: path.to_owned(),
+            // Whoever reads the record stands elsewhere.
+            path: std::path::absolute(path).map_err(failed)?,
             dev: stat.st_dev,
             ino: stat.st_ino,
         })

@@ -69,7 +69,7 @@ fn load(node: &Node, arguments: &CniListArgs) -> Result<ConfList> {
 
 fn params(arguments: &CniArgs) -> Result<AttachmentParams> {
     let path = match arguments.netns.contains('/') {
-        true => PathBuf::from(&arguments.netns),
+        true => Sandbox::Path(PathBuf::from(&arguments.netns)).path(),
         false => Path::new("/run/netns").join(&arguments.netns),
     };
     let container: ContainerId = match &arguments.id {
