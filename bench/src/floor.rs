@@ -77,6 +77,8 @@ pub struct Work {
     pub masquerade: bool,
     /// The TCP port of the host that is published.
     pub port: Option<u16>,
+    /// Whether the cable with its address and route is part of it, or only set elements.
+    pub cable: bool,
 }
 
 impl Work {
@@ -94,6 +96,7 @@ impl Work {
             self.gateway.to_string(),
             u8::from(self.masquerade).to_string(),
             self.port.unwrap_or(0).to_string(),
+            u8::from(self.cable).to_string(),
         ]
     }
 
@@ -112,9 +115,10 @@ impl Work {
             gateway,
             masquerade,
             port,
+            cable,
         ] = arguments
         else {
-            bail!("expected NETNS LINK INDEX BRIDGE ADDRESS LENGTH GATEWAY MASQUERADE PORT");
+            bail!("expected NETNS LINK INDEX BRIDGE ADDRESS LENGTH GATEWAY MASQUERADE PORT CABLE");
         };
         Ok(Self {
             netns: netns.into(),
@@ -126,6 +130,7 @@ impl Work {
             gateway: gateway.parse().context("GATEWAY")?,
             masquerade: masquerade == "1",
             port: Some(port.parse().context("PORT")?).filter(|port| *port != 0),
+            cable: cable == "1",
         })
     }
 
@@ -135,6 +140,9 @@ impl Work {
     /// # Errors
     /// What the kernel refused.
     pub fn add(&self) -> Result<()> {
+        if !self.cable {
+            return self.firewall(NEWSETELEM).map(drop);
+        }
         let netns = open(&self.netns)?;
         let mut host = Socket::open(SocketKind::Route)?;
         host.request(
@@ -165,6 +173,9 @@ impl Work {
         // The kernel frees removed elements after a grace period, and the socket's end
         // waits for it. Removing a link waits for one anyway, so it comes in between.
         let firewall = self.firewall(DELSETELEM)?;
+        if !self.cable {
+            return Ok(());
+        }
         let mut host = Socket::open(SocketKind::Route)?;
         let link = Body::new(&link_header(0, false)).text(IFLA_IFNAME, &self.host_ifname);
         host.request(
@@ -350,6 +361,7 @@ mod tests {
             gateway: Ipv4Addr::new(10, 0, 0, 1),
             masquerade: true,
             port: Some(8080),
+            cable: true,
         };
         let line = work.arguments("add");
         assert_eq!(Work::parse(&line[1..]).unwrap(), work);

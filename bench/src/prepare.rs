@@ -81,7 +81,7 @@ impl Bed {
                 fill::ours(&self.host, files, &case.conflist(None), case, taken)
             }
             // The floor's elements are made with its table.
-            Who::Floor | Who::FloorInProcess => Ok(()),
+            Who::Floor | Who::FloorInTwo | Who::FloorInProcess => Ok(()),
         }
     }
 
@@ -149,13 +149,14 @@ fn subject(
         bail!("{} is missing: `make build`", programs.fairlead.display());
     }
     Ok(match who {
-        Who::Floor | Who::FloorInProcess => {
+        Who::Floor | Who::FloorInTwo | Who::FloorInProcess => {
             fill::floor(host, BRIDGE_INDEX, case, taken)?;
-            let program = (who == Who::Floor).then(|| programs.floor.clone());
+            let program = (who != Who::FloorInProcess).then(|| programs.floor.clone());
             Box::new(Floor {
                 program,
                 case,
                 bridge: BRIDGE_INDEX,
+                in_two: who == Who::FloorInTwo,
             })
         }
         Who::Reference => {

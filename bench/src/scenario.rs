@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Who {
     /// The kernel's messages alone, as a program.
     Floor,
+    /// The same messages by two programs, as a runtime calls `bridge` and `portmap`.
+    FloorInTwo,
     /// The same without the start of a process.
     FloorInProcess,
     /// The reference plugins.
@@ -20,8 +22,9 @@ pub enum Who {
 
 impl Who {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Floor,
+        Self::FloorInTwo,
         Self::FloorInProcess,
         Self::Reference,
         Self::Ours,
@@ -39,6 +42,7 @@ impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Floor => "floor",
+            Self::FloorInTwo => "floor (two programs)",
             Self::FloorInProcess => "floor (no process start)",
             Self::Reference => "reference",
             Self::Ours => "ours (programs)",
@@ -116,6 +120,7 @@ fn makes_sense(scenario: Scenario) -> bool {
     match who {
         // It keeps no addresses.
         Who::Floor => case != Case::Plain || taken == 0,
+        Who::FloorInTwo => case == Case::Port && taken == 0,
         Who::FloorInProcess => taken == 0,
         // Ten thousand iptables chains make each call take many seconds.
         Who::Reference => case == Case::Plain || taken <= 1_000,

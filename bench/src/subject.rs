@@ -44,6 +44,8 @@ pub struct Floor {
     pub case: Case,
     /// The index of the bridge.
     pub bridge: u32,
+    /// Whether the port is another program's work.
+    pub in_two: bool,
 }
 
 impl Floor {
@@ -59,11 +61,31 @@ impl Floor {
             gateway: Ipv4Addr::new(10, 88, 0, 1),
             masquerade: self.case != Case::Plain,
             port: (self.case == Case::Port).then_some(container.port),
+            cable: true,
         }
     }
 
-    fn run(&self, command: &str, container: &Container, meter: &mut Meter<'_>) -> Result<()> {
-        let work = self.work(container);
+    /// The programs' parts of the work, in the order of ADD.
+    fn parts(&self, container: &Container) -> Vec<Work> {
+        let whole = self.work(container);
+        if !self.in_two {
+            return vec![whole];
+        }
+        let port = Work {
+            masquerade: false,
+            cable: false,
+            ..whole.clone()
+        };
+        vec![
+            Work {
+                port: None,
+                ..whole
+            },
+            port,
+        ]
+    }
+
+    fn run(&self, command: &str, work: Work, meter: &mut Meter<'_>) -> Result<()> {
         let Some(program) = &self.program else {
             let add = command == "add";
             return meter.run_inside(move || if add { work.add() } else { work.del() });
@@ -84,11 +106,13 @@ impl Floor {
 
 impl Subject for Floor {
     fn add(&mut self, container: &Container, meter: &mut Meter<'_>) -> Result<()> {
-        self.run("add", container, meter)
+        let mut parts = self.parts(container).into_iter();
+        parts.try_for_each(|work| self.run("add", work, meter))
     }
 
     fn del(&mut self, container: &Container, meter: &mut Meter<'_>) -> Result<()> {
-        self.run("del", container, meter)
+        let mut parts = self.parts(container).into_iter().rev();
+        parts.try_for_each(|work| self.run("del", work, meter))
     }
 }
 

@@ -4,6 +4,8 @@
 mod kill;
 #[path = "cli_faults/many.rs"]
 mod many;
+#[path = "cli_faults/names.rs"]
+mod names;
 #[path = "cli_faults/plugins.rs"]
 mod plugins;
 
@@ -287,7 +289,7 @@ fn a_second_network_by_the_same_name_leaves_the_first() {
         .done();
     let before = node.world();
     let line = "fairlead attach db --netns /run/netns/resident";
-    node.sh(line).fails(&["db", "eth0", "resident"]);
+    node.sh(line).fails(&["db", "eth0", "exist"]);
     node.is_as_before(&before, line);
     In(&node, "resident").ping("10.30.0.1");
 }

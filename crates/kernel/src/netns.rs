@@ -4,11 +4,11 @@
 //! no error path can leave a thread in the wrong namespace.
 
 use crate::KernelError;
-use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::fs::{Mode, OFlags, fstat};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What makes a namespace that one and no other: the file system and inode number
@@ -41,7 +41,7 @@ impl NetNs {
         // O_NONBLOCK, since the path may be a FIFO that nobody writes to.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(error)?;
-        if !is_nsfs(&file).map_err(error)? {
+        if !is_network_namespace(&file).map_err(error)? {
             let source = std::io::Error::other("it is not a network namespace");
             return Err(KernelError::io(
                 "open network namespace",
@@ -227,10 +227,17 @@ fn prepare_parent(parent: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Whether the file is one of `nsfs` (or, on kernels before 3.19, of `proc`).
-fn is_nsfs(file: &OwnedFd) -> rustix::io::Result<bool> {
+/// Whether the file is a network namespace: one of `nsfs`, and of that type
+/// (`ioctl_ns(2)`; Linux 4.11, before which any namespace is taken for one).
+fn is_network_namespace(file: &OwnedFd) -> rustix::io::Result<bool> {
     const NSFS_MAGIC: u64 = 0x6e73_6673;
+    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
     let stat = rustix::fs::fstatfs(file)?;
-    let regular = FileType::from_raw_mode(fstat(file)?.st_mode) == FileType::RegularFile;
-    Ok(regular && u64::try_from(stat.f_type) == Ok(NSFS_MAGIC))
+    if u64::try_from(stat.f_type) != Ok(NSFS_MAGIC) {
+        return Ok(false);
+    }
+    // SAFETY: NS_GET_NSTYPE takes no argument and writes to no memory of ours; the
+    // descriptor is open for as long as it is borrowed here.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+    Ok(kind == libc::CLONE_NEWNET || kind == -1)
 }

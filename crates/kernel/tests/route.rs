@@ -447,7 +447,13 @@ fn settings_are_those_of_the_namespace() {
 
 #[test]
 fn what_is_no_namespace_is_not_opened() {
-    for path in ["/proc/self/ns/no", "/etc/hostname", "/", "/run/netns/none"] {
+    for path in [
+        "/proc/self/ns/no",
+        "/proc/self/ns/mnt",
+        "/etc/hostname",
+        "/",
+        "/run/netns/none",
+    ] {
         let error = NetNs::open(path).unwrap_err().to_string();
         assert!(error.contains(path), "{error}");
     }

@@ -3,8 +3,8 @@
 use crate::container::open_sandbox;
 use crate::error::{internal, kernel};
 use crate::undo::Undo;
-use fairlead_cni::{Call, CniError};
-use fairlead_kernel::route::{NewLink, NewLinkKind, Peer};
+use fairlead_cni::{Call, CniError, CniResult};
+use fairlead_kernel::route::{Link, LinkKind, NewLink, NewLinkKind, Peer};
 use fairlead_kernel::{NetNs, Route};
 use fairlead_types::{IfName, Mac, Owner};
 use std::os::fd::AsFd;
@@ -92,21 +92,69 @@ pub(crate) fn remove(host: &IfName) -> Result<(), CniError> {
         .map_err(kernel)
 }
 
-/// Deletes the container's interface, by its own name in its namespace or, where that
-/// is gone, by the host's end.
-pub(crate) fn remove_end(call: &Call, host: &IfName) -> Result<(), CniError> {
+/// Deletes the attachment's cable. It is found by the name of its host's end, which only
+/// this attachment has. A cable that another implementation made has another name there:
+/// it is deleted by the container's name for it, but only when something says that it is
+/// this attachment's. A link of the same name that is somebody else's stays.
+pub(crate) fn remove_end(
+    call: &Call,
+    host: &IfName,
+    bridge: Option<&IfName>,
+) -> Result<(), CniError> {
+    let mut outer = Route::open().map_err(kernel)?;
+    if outer.delete_link_named(host).map_err(kernel)? {
+        return Ok(());
+    }
     let Some(path) = &call.netns else {
-        return remove(host);
+        return Ok(());
+    };
+    let sandbox = match NetNs::open(path) {
+        Ok(sandbox) => sandbox,
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(_) => return open_sandbox(path).map(drop),
     };
     let ifname = &call.owner()?.ifname;
-    match NetNs::open(path) {
-        Ok(sandbox) => {
-            let mut route = Route::open_in(&sandbox).map_err(kernel)?;
-            route.delete_link_named(ifname).map(drop).map_err(kernel)
+    let mut inner = Route::open_in(&sandbox).map_err(kernel)?;
+    match inner.link(ifname).map_err(kernel)? {
+        Some(link) if is_of(call, &link, bridge, &mut outer)? => {
+            match inner.delete_link(link.index, ifname) {
+                Err(error) if !error.is_not_found() => Err(kernel(error)),
+                _ => Ok(()),
+            }
         }
-        Err(error) if error.is_not_found() => remove(host),
-        Err(_) => open_sandbox(path).map(drop),
+        _ => Ok(()),
     }
+}
+
+/// Whether a link of the container is the call's: its result says so, or it is a cable
+/// to the very bridge of the configuration.
+fn is_of(
+    call: &Call,
+    link: &Link,
+    bridge: Option<&IfName>,
+    outer: &mut Route,
+) -> Result<bool, CniError> {
+    // DEL works with a result that cannot be read.
+    let result = call.config.previous().unwrap_or_default();
+    let mac = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
+    let named = |result: &CniResult| {
+        let mut ours = result.interfaces.iter().filter(|i| !i.sandbox.is_empty());
+        ours.any(|i| i.name == link.name && i.mac.eq_ignore_ascii_case(&mac))
+    };
+    if result.is_some_and(|result| named(&result)) {
+        return Ok(true);
+    }
+    let (Some(bridge), Some(peer)) = (bridge, link.parent) else {
+        return Ok(false);
+    };
+    let port = outer.link_by_index(peer).map_err(kernel)?;
+    let master = outer.link(bridge).map_err(kernel)?;
+    Ok(link.kind == Some(LinkKind::Veth)
+        && port.is_some_and(|port| {
+            port.kind == Some(LinkKind::Veth)
+                && port.master.is_some()
+                && port.master == master.map(|m| m.index)
+        }))
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Plugin for PointToPoint {
         let port = cable::host_name(&owner)?;
         crate::error::first_of([
             masquerade::remove(&self.host, &owner),
-            cable::remove_end(call, &port),
+            cable::remove_end(call, &port, None),
             self.ipam.del(call),
         ])
     }

@@ -1,1 +1,222 @@
+//! `kill -9` at every step, injected from outside by `strace`.
 
+use fairlead_tests::{Node, Place};
+use serde_json::Value;
+
+use super::inhabited;
+
+const ATTACH: &str = "fairlead attach web --netns /run/netns/shop --publish 7000:70 -p 7000:70/udp --object demo/svc/shop";
+const DETACH: &str = "fairlead detach web --netns /run/netns/shop";
+
+/// More calls of one kind than any command here makes.
+const MANY: u32 = 200;
+
+/// Runs `line` once for each call of `syscall` in it, killed when it begins that call;
+/// `prepare` is before each run and `settle` behind it. Returns how often it was killed.
+#[track_caller]
+pub(super) fn killed_at_each(
+    node: &Node,
+    syscall: &str,
+    line: &str,
+    prepare: impl Fn(),
+    settle: impl Fn(&str),
+) -> u32 {
+    for number in 1..MANY {
+        prepare();
+        let inject = format!("{syscall}:signal=KILL:when={number}");
+        let ran = node.sh(&format!(
+            "exec strace -f -qq -o /dev/null -e trace={syscall} -e inject={inject} {line}"
+        ));
+        settle(&format!("{line}: killed at {syscall} number {number}"));
+        match ran.status {
+            // strace ends as the command ended: killed, done, or refused.
+            None => {}
+            Some(0 | 1) => {
+                println!("{line}: killed at {} calls of {syscall}", number - 1);
+                return number - 1;
+            }
+            _ => panic!("neither killed nor done, strace is needed: {ran:#?}"),
+        }
+    }
+    panic!("{line} does not come to an end");
+}
+
+/// The record of the container `shop`.
+#[track_caller]
+fn record(node: &Node) -> Option<Value> {
+    let listed = node.sh("fairlead ls web -o json").json();
+    let mut all = listed.as_array().expect("a list").iter();
+    all.find(|one| one["container"] == "shop").cloned()
+}
+
+/// A node whose container `shop` had once been attached, and how it looks.
+fn prepared() -> (Node, Vec<String>) {
+    let node = inhabited();
+    node.run("ip netns add shop");
+    node.sh(ATTACH).done();
+    node.sh(DETACH).done();
+    let before = node.world();
+    (node, before)
+}
+
+/// What holds after any kill and then `gc`: the container is attached as it should be, or
+/// there is nothing of it. Returns whether it is attached.
+#[track_caller]
+fn all_or_nothing(node: &Node, before: &[String], what: &str) -> bool {
+    node.sh("fairlead gc").done();
+    if let Some(record) = record(node) {
+        assert_eq!(record["state"], "ready", "{what}");
+        node.sh("fairlead cni check web /run/netns/shop").done();
+        return true;
+    }
+    node.is_as_before(before, what);
+    false
+}
+
+#[track_caller]
+fn attach_is_killed_at(syscalls: &[&str]) {
+    let (node, before) = prepared();
+    let mut killed = 0;
+    for syscall in syscalls {
+        let settle = |what: &str| {
+            // Only a kill behind the last step can leave it attached.
+            if all_or_nothing(&node, &before, what) {
+                node.sh(DETACH).done();
+                node.is_as_before(&before, what);
+            }
+        };
+        killed += killed_at_each(&node, syscall, ATTACH, || (), settle);
+    }
+    assert!(killed > 0, "no kill at {syscalls:?}");
+}
+
+#[track_caller]
+fn detach_is_killed_at(syscalls: &[&str]) {
+    let (node, before) = prepared();
+    let mut killed = 0;
+    for syscall in syscalls {
+        let prepare = || drop(node.sh(ATTACH).done());
+        let settle = |what: &str| {
+            if all_or_nothing(&node, &before, what) {
+                node.sh(DETACH).done();
+                node.is_as_before(&before, what);
+            }
+        };
+        killed += killed_at_each(&node, syscall, DETACH, prepare, settle);
+    }
+    assert!(killed > 0, "no kill at {syscalls:?}");
+}
+
+#[test]
+fn attach_killed_at_any_message_to_the_kernel() {
+    attach_is_killed_at(&["sendto"]);
+}
+
+#[test]
+fn attach_killed_at_any_write_of_its_state() {
+    attach_is_killed_at(&["pwrite64"]);
+}
+
+#[test]
+fn attach_killed_in_the_namespace_and_elsewhere() {
+    attach_is_killed_at(&["write", "setns", "clone3", "socket", "ftruncate"]);
+}
+
+#[test]
+fn detach_killed_at_any_message_to_the_kernel() {
+    detach_is_killed_at(&["sendto"]);
+}
+
+#[test]
+fn detach_killed_at_any_write_of_its_state() {
+    detach_is_killed_at(&["pwrite64"]);
+}
+
+#[test]
+fn a_killed_attach_is_tried_again_without_gc() {
+    let (node, before) = prepared();
+    let settle = |what: &str| {
+        let state = record(&node).map(|one| one["state"].clone());
+        if state != Some("ready".into()) {
+            node.sh(ATTACH).done();
+        }
+        assert_eq!(record(&node).expect(what)["state"], "ready", "{what}");
+        node.sh("fairlead cni check web /run/netns/shop").done();
+        node.sh(DETACH).done();
+        node.is_as_before(&before, what);
+    };
+    assert!(killed_at_each(&node, "sendto", ATTACH, || (), settle) > 0);
+}
+
+#[test]
+fn a_killed_detach_is_tried_again_without_gc() {
+    let (node, before) = prepared();
+    let settle = |what: &str| {
+        node.sh(DETACH).done();
+        node.is_as_before(&before, what);
+    };
+    let prepare = || drop(node.sh(ATTACH).done());
+    assert!(killed_at_each(&node, "sendto", DETACH, prepare, settle) > 0);
+}
+
+#[test]
+fn gc_killed_at_any_message_to_the_kernel_is_finished_by_the_next() {
+    let (node, before) = prepared();
+    let without: Vec<String> = before
+        .into_iter()
+        .filter(|line| !line.starts_with("shop: "))
+        .collect();
+    node.run("ip netns delete shop");
+    let prepare = || {
+        node.run("ip netns add shop");
+        node.sh(ATTACH).done();
+        node.run("ip netns delete shop");
+    };
+    let settle = |what: &str| {
+        node.sh("fairlead gc").done();
+        node.is_as_before(&without, what);
+    };
+    assert!(killed_at_each(&node, "sendto", "fairlead gc", prepare, settle) > 0);
+}
+
+/// A bridge that is made again has another number.
+fn without_numbers(world: &[String]) -> Vec<String> {
+    let line = |line: &String| match line.find("obr_app") {
+        Some(at)
+            if line.starts_with("host: ")
+                && line[6..].starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            line[at..].to_owned()
+        }
+        _ => line.clone(),
+    };
+    world.iter().map(line).collect()
+}
+
+#[test]
+fn setup_killed_at_any_message_to_the_kernel_is_finished_by_the_next() {
+    let node = inhabited();
+    let set = "fairlead cluster set --kw 'network#app.network=10.31.0.0/24 fd00:31::/64'";
+    node.sh(set).silent();
+    node.sh("fairlead net setup").done();
+    let made = without_numbers(&node.world());
+    node.sh("fairlead cluster unset --kw network#app.network")
+        .silent();
+    node.sh("fairlead net setup").done();
+    let away = node.world();
+    let settle = |what: &str| {
+        node.sh("fairlead net setup").done();
+        assert_eq!(without_numbers(&node.world()), made, "{what}");
+        assert_eq!(
+            node.sh("fairlead net setup").done(),
+            "nothing to do\n",
+            "{what}"
+        );
+        node.sh("fairlead cluster unset --kw network#app.network")
+            .silent();
+        node.sh("fairlead net setup").done();
+        node.is_as_before(&away, what);
+    };
+    let prepare = || node.sh(set).silent();
+    assert!(killed_at_each(&node, "sendto", "fairlead net setup", prepare, settle) > 0);
+}

@@ -55,7 +55,9 @@ impl Plugin for Bridge {
     fn del(&self, call: &Call) -> Result<(), CniError> {
         let owner = call.owner()?;
         let port = cable::host_name(&owner)?;
-        let checked = BridgeConf::of(call).is_ok_and(|conf| conf.mac_check);
+        let conf = BridgeConf::of(call).ok();
+        let checked = conf.as_ref().is_some_and(|conf| conf.mac_check);
+        let bridge = conf.as_ref().map(|conf| &conf.bridge);
         // Every step is tried; the address goes last, when nothing answers to it any more.
         let steps = [
             if checked {
@@ -64,7 +66,7 @@ impl Plugin for Bridge {
                 Ok(())
             },
             masquerade::remove(&self.host, &owner),
-            cable::remove_end(call, &port),
+            cable::remove_end(call, &port, bridge),
             self.ipam.del(call),
         ];
         crate::error::first_of(steps)
