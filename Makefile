@@ -1,7 +1,7 @@
 # Everything a person or the CI runs. Each target installs what it needs.
 # Root is needed for what touches network namespaces: 'sudo make demo', 'sudo make test'.
 
-CARGO ?= $(shell command -v cargo || echo "$(HOME)/.cargo/bin/cargo")
+CARGO ?= scripts/cargo
 TRIPLE := $(shell $(CARGO) -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE := target/$(TRIPLE)/release/fairlead
 export FAIRLEAD_BIN := $(abspath $(RELEASE))
@@ -15,7 +15,6 @@ deps: ## install the Debian packages that building and testing need
 	@scripts/install-deps
 
 build: ## build the release binary
-	@$(CARGO) --version >/dev/null 2>&1 || { echo "no Rust toolchain: install rustup (https://rustup.rs) and run this again" >&2; exit 1; }
 	$(CARGO) build --locked --release --package fairlead
 	@ls -l $(RELEASE)
 

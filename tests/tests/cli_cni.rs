@@ -190,7 +190,11 @@ fn validate_names_each_fault_with_its_place() {
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
-    // Texts that are no configuration.
+}
+
+#[test]
+fn validate_refuses_what_is_no_configuration() {
+    let node = Node::new();
     for (name, text, words) in [
         (
             "torn.conflist",
