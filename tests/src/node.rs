@@ -122,9 +122,15 @@ impl Node {
     /// The machine at the other end of the cable.
     #[must_use]
     pub fn outside(&self) -> Sandbox<'_> {
+        self.existing("outside")
+    }
+
+    /// A container that is there already and stays.
+    #[must_use]
+    pub fn existing(&self, name: &str) -> Sandbox<'_> {
         Sandbox {
             node: self,
-            name: "outside".to_owned(),
+            name: name.to_owned(),
             ends: false,
         }
     }

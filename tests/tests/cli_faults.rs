@@ -23,94 +23,96 @@ fn inhabited() -> Node {
     node
 }
 
+/// What is asked, the container `shop` shortened, and what is told.
+const CANNOT: [(&str, &[&str]); 24] = [
+    (
+        "web --netns /run/netns/away",
+        &["/run/netns/away", "No such file", "web"],
+    ),
+    (
+        "web --netns /etc/hostname",
+        &["/etc/hostname", "not a network namespace", "web"],
+    ),
+    (
+        "web --netns /run/uts",
+        &["/run/uts", "not a network namespace", "web"],
+    ),
+    (
+        "web --netns /run/netns --id x",
+        &["/run/netns", "web", "namespace"],
+    ),
+    (
+        "web --netns /proc/self/ns/net --id x",
+        &["/proc/self/ns/net", "--pid"],
+    ),
+    ("web --pid 99999999", &["99999999", "No such", "web"]),
+    (
+        "nowhere SHOP",
+        &["nowhere", "default, lo, web", "network#nowhere.network"],
+    ),
+    (
+        "web SHOP --ip 10.30.0.2",
+        &["web", "10.30.0.2", "not available"],
+    ),
+    ("web SHOP --ip 10.30.0.1", &["web", "10.30.0.1", "gateway"]),
+    ("web SHOP --ip 10.99.0.9", &["web", "10.99.0.9", "allocate"]),
+    (
+        "web SHOP --ip fd00:30::2",
+        &["web", "fd00:30::2", "not available"],
+    ),
+    (
+        "web SHOP --ip 10.30.0.9 --ip fd00:99::9",
+        &["web", "fd00:99::9", "allocate"],
+    ),
+    (
+        "web SHOP --mac 01:00:5e:00:00:01",
+        &["web", "01:00:5e:00:00:01", "one interface"],
+    ),
+    (
+        "web SHOP --publish 8080:8080",
+        &["tcp port 8080", "container resident", "web"],
+    ),
+    (
+        "web SHOP -p 5353:1/udp",
+        &["udp port 5353", "container resident", "web"],
+    ),
+    (
+        "web SHOP -p 198.51.100.1:8080:1",
+        &["tcp port 8080", "container resident", "web"],
+    ),
+    (
+        "web SHOP -p 8078-8082:1-5",
+        &["tcp port 8080", "container resident", "web"],
+    ),
+    ("web SHOP -p 7000:1 -p 7000:2", &["7000", "tcp"]),
+    ("web SHOP -p 7000-7002:1-3 -p 7001:9", &["7001", "tcp"]),
+    (
+        "lo SHOP --publish 80:80",
+        &["--publish", "portMappings", "lo"],
+    ),
+    ("lo SHOP --ip 127.0.0.2", &["--ip", "\"ips\"", "lo"]),
+    (
+        "lo SHOP --mac 02:00:00:00:00:07",
+        &["--mac", "\"mac\"", "lo"],
+    ),
+    ("web SHOP --ifname lo", &["lo", "web", "exist"]),
+    (
+        "web --netns /run/netns/resident",
+        &["resident", "attached already", "--ifname"],
+    ),
+];
+
 #[test]
 fn what_cannot_be_attached_is_told_and_leaves_nothing() {
     let node = inhabited();
     let _shop = node.sandbox("shop");
+    node.write("/run/uts", "");
+    node.run("mount --bind /proc/self/ns/uts /run/uts");
     let before = node.world();
-    let shop = "--netns /run/netns/shop";
-    for (rest, words) in [
-        (
-            "web --netns /run/netns/away",
-            ["/run/netns/away", "No such file", "web"],
-        ),
-        (
-            "web --netns /etc/hostname",
-            ["/etc/hostname", "not a network namespace", "web"],
-        ),
-        (
-            "web --netns /proc/self/ns/mnt --id x",
-            ["/proc/self/ns/mnt", "not a network namespace", "web"],
-        ),
-        (
-            "web --netns /run/netns --id x",
-            ["/run/netns", "web", "namespace"],
-        ),
-        ("web --pid 99999999", ["99999999", "No such", "web"]),
-        (
-            &format!("nowhere {shop}"),
-            ["nowhere", "default, lo, web", "network#nowhere.network"],
-        ),
-        (
-            &format!("web {shop} --ip 10.30.0.2"),
-            ["web", "10.30.0.2", "not available"],
-        ),
-        (
-            &format!("web {shop} --ip 10.30.0.1"),
-            ["web", "10.30.0.1", "gateway"],
-        ),
-        (
-            &format!("web {shop} --ip 10.99.0.9"),
-            ["web", "10.99.0.9", "allocate"],
-        ),
-        (
-            &format!("web {shop} --ip fd00:30::2"),
-            ["web", "fd00:30::2", "not available"],
-        ),
-        (
-            &format!("web {shop} --ip 10.30.0.9 --ip fd00:99::9"),
-            ["web", "fd00:99::9", "allocate"],
-        ),
-        (
-            &format!("web {shop} --publish 8080:8080"),
-            ["tcp port 8080", "container resident", "web"],
-        ),
-        (
-            &format!("web {shop} -p 5353:1/udp"),
-            ["udp port 5353", "container resident", "web"],
-        ),
-        (
-            &format!("web {shop} -p 198.51.100.1:8080:1"),
-            ["tcp port 8080", "container resident", "web"],
-        ),
-        (
-            &format!("web {shop} -p 8078-8082:1-5"),
-            ["tcp port 8080", "container resident", "web"],
-        ),
-        (
-            &format!("web {shop} -p 7000:1 -p 7000:2"),
-            ["7000", "tcp", "web"],
-        ),
-        (
-            &format!("web {shop} --mac 01:00:5e:00:00:01"),
-            ["web", "01:00:5e:00:00:01", "one interface"],
-        ),
-        (
-            &format!("lo {shop} --publish 80:80"),
-            ["--publish", "portMappings", "lo"],
-        ),
-        (
-            &format!("lo {shop} --ip 127.0.0.2"),
-            ["--ip", "\"ips\"", "lo"],
-        ),
-        (&format!("web {shop} --ifname lo"), ["lo", "web", "shop"]),
-        (
-            "web --netns /run/netns/resident",
-            ["resident", "attached already", "--ifname"],
-        ),
-    ] {
+    for (rest, words) in CANNOT {
+        let rest = rest.replace("SHOP", "--netns /run/netns/shop");
         let line = format!("fairlead attach {rest}");
-        node.sh(&line).fails(&words);
+        node.sh(&line).fails(words);
         node.is_as_before(&before, &line);
     }
 }
@@ -199,9 +201,7 @@ fn a_full_range_is_told_and_a_freed_address_serves_again() {
 fn a_refused_port_leaves_the_holder_as_it_was() {
     let node = inhabited();
     let _shop = node.sandbox("shop");
-    let resident = fairlead_tests::Node::path(&node, "/run/netns/resident");
-    assert!(resident.exists());
-    let place = In(&node, "resident");
+    let place = node.existing("resident");
     let _server = Server::start(&place, Transport::Tcp, 80, "resident");
     let ask = || Transport::Tcp.ask(&node.outside(), UPLINK_V4, 8080).text;
     assert_eq!(ask(), "resident");
@@ -213,17 +213,6 @@ fn a_refused_port_leaves_the_holder_as_it_was() {
     node.sh("fairlead detach --id resident").done();
     node.sh(line).done();
     Transport::Tcp.nobody(&node.outside(), UPLINK_V4, 8080);
-}
-
-/// A container that the node has by name.
-struct In<'a>(&'a Node, &'static str);
-
-impl Place for In<'_> {
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> std::process::Command {
-        let mut command = self.0.command("ip");
-        command.args(["netns", "exec", self.1]).arg(program);
-        command
-    }
 }
 
 #[test]
@@ -291,5 +280,5 @@ fn a_second_network_by_the_same_name_leaves_the_first() {
     let line = "fairlead attach db --netns /run/netns/resident";
     node.sh(line).fails(&["db", "eth0", "exist"]);
     node.is_as_before(&before, line);
-    In(&node, "resident").ping("10.30.0.1");
+    node.existing("resident").ping("10.30.0.1");
 }

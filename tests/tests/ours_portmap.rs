@@ -1,7 +1,8 @@
 //! `portmap`: what ours does better than Debian's.
 
 use fairlead_tests::{
-    Attachment, Chain, Family, Node, Place, Plugins, Sandbox, Server, Transport, UPLINK_V4,
+    Attachment, Chain, Family, Node, OUTSIDE_V4, OUTSIDE_V6, Place, Plugins, Sandbox, Server,
+    Transport, UPLINK_V4, UPLINK_V6,
 };
 use serde_json::{Value, json};
 
@@ -175,4 +176,194 @@ fn a_thousand_ports_cost_no_rule_each() {
         "one"
     );
     many.del();
+}
+
+/// A client at the other end of the cable asks from now on with these addresses.
+fn ask_as(node: &Node, v4: &str, v6: &str) {
+    for (to, from) in [(UPLINK_V4, v4), (UPLINK_V6, v6)] {
+        let outside = node.outside();
+        outside.run(&format!("ip route replace {to} dev cable src {from}"));
+    }
+}
+
+const NEIGHBOUR_V4: &str = "198.51.100.3";
+const NEIGHBOUR_V6: &str = "2001:db8::3";
+
+/// A node with two clients outside.
+fn with_neighbour() -> Node {
+    let node = Node::new();
+    for address in ["198.51.100.3/24", "2001:db8::3/64"] {
+        node.outside()
+            .run(&format!("ip address add {address} dev cable nodad"));
+    }
+    node
+}
+
+#[test]
+fn a_condition_lets_one_client_in_and_not_another() {
+    let plugins = Plugins::ours();
+    let node = with_neighbour();
+    // Each lets the first client in and keeps its neighbour out.
+    for (v4, v6) in [
+        (
+            json!(["-s", OUTSIDE_V4]),
+            json!(["!", "--source", NEIGHBOUR_V6]),
+        ),
+        (
+            json!(["!", "-s", NEIGHBOUR_V4, "-d", "198.51.100.0/24"]),
+            json!(["-s", "2001:db8::2/127", "!", "-s", NEIGHBOUR_V6]),
+        ),
+        (
+            json!([format!("ip saddr {OUTSIDE_V4}")]),
+            json!(["ip6", "saddr", "!=", NEIGHBOUR_V6]),
+        ),
+    ] {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let one = node.sandbox("one");
+            let keys = json!({"conditionsV4": v4, "conditionsV6": v6});
+            let mut chain = chain(&plugins, &node, &one, port(transport.name(), None)).with(keys);
+            let view = chain.view();
+            let _server = Server::start(&one, transport, 80, "one");
+            for address in [UPLINK_V4, UPLINK_V6] {
+                ask_as(&node, OUTSIDE_V4, OUTSIDE_V6);
+                assert_eq!(transport.ask(&node.outside(), address, 8080).text, "one");
+                ask_as(&node, NEIGHBOUR_V4, NEIGHBOUR_V6);
+                transport.nobody(&node.outside(), address, 8080);
+            }
+            chain.del();
+            ask_as(&node, OUTSIDE_V4, OUTSIDE_V6);
+            for (address, host) in [UPLINK_V4, UPLINK_V6].into_iter().zip(view.hosts()) {
+                transport.nobody(&node.outside(), address, 8080);
+                assert!(!node.rules_mention(host), "{}", node.nft_json());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_repeated_add_has_the_new_conditions_only() {
+    let plugins = Plugins::ours();
+    let node = with_neighbour();
+    let one = node.sandbox("one");
+    let mut chain = chain(&plugins, &node, &one, port("tcp", None));
+    chain.view();
+    let _server = Server::start(&one, Transport::Tcp, 80, "one");
+    let ask = |client: &str| {
+        ask_as(&node, client, OUTSIDE_V6);
+        Transport::Tcp.try_ask(&node.outside(), UPLINK_V4, 8080, 0, 500)
+    };
+    // From everyone to one, to the other, and back.
+    for (conditions, first, second) in [
+        (json!(["-s", OUTSIDE_V4]), true, false),
+        (json!(["-s", OUTSIDE_V4]), true, false),
+        (json!(["-s", NEIGHBOUR_V4]), false, true),
+        (json!([]), true, true),
+    ] {
+        let again = chain.clone().with(json!({"conditionsV4": conditions}));
+        again.portmap.add();
+        let result = again.portmap.config["prevResult"].clone();
+        again.portmap.check(&result).done();
+        assert_eq!(ask(OUTSIDE_V4).is_ok(), first, "{conditions}");
+        assert_eq!(ask(NEIGHBOUR_V4).is_ok(), second, "{conditions}");
+    }
+    chain.del();
+}
+
+#[test]
+fn check_gc_and_doctor_know_a_port_under_conditions() {
+    let plugins = Plugins::ours();
+    let node = Node::new();
+    let one = node.sandbox("one");
+    let keys = json!({"conditionsV4": ["-s", OUTSIDE_V4], "conditionsV6": ["-s", OUTSIDE_V6]});
+    let mut chain = chain(&plugins, &node, &one, port("tcp", None)).with(keys);
+    let view = chain.view();
+    let result = chain.portmap.config["prevResult"].clone();
+    chain.portmap.check(&result).done();
+    let doctor = || node.sh("fairlead doctor").stdout;
+    assert!(!doctor().contains("8080"), "{}", doctor());
+    // It has a record, so gc lets it be; a rule without one is removed.
+    node.sh("fairlead gc").warns(&["nothing to remove"]);
+    node.run("nft add rule inet fairlead conditional tcp dport 8081 counter comment stray");
+    assert!(doctor().contains("stray"), "{}", doctor());
+    let said = node.sh("fairlead gc").done();
+    assert!(said.contains("stray"), "{said}");
+    assert!(!node.rules_mention("8081"), "{}", node.nft_json());
+    chain.portmap.check(&result).done();
+    // Taken away by somebody, both say so.
+    node.run("nft flush chain inet fairlead conditional");
+    chain
+        .portmap
+        .check(&result)
+        .fails(999, &["publish 8080/tcp", "missing"]);
+    let said = doctor();
+    let missing = format!(
+        "publish 8080/tcp to {}:80 if ip saddr {OUTSIDE_V4}/32",
+        view.hosts()[0]
+    );
+    assert!(said.contains(&missing), "{said}");
+    // Of a container that died, gc takes the rule along.
+    chain.portmap.add();
+    one.vanish();
+    node.sh("fairlead gc").done();
+    assert!(!node.rules_mention("8080"), "{}", node.nft_json());
+}
+
+#[test]
+fn masq_all_hides_every_client() {
+    let plugins = Plugins::ours();
+    let node = Node::new();
+    for (keys, hidden) in [
+        (json!({"masqAll": true}), true),
+        (
+            json!({"masqAll": true, "markMasqBit": 5, "snat": false}),
+            false,
+        ),
+        (json!({"markMasqBit": 5}), false),
+    ] {
+        let one = node.sandbox("one");
+        let mut chain = chain(&plugins, &node, &one, port("tcp", None)).with(keys.clone());
+        let view = chain.view();
+        let _server = Server::start(&one, Transport::Tcp, 80, "one");
+        for (address, client) in [(UPLINK_V4, OUTSIDE_V4), (UPLINK_V6, OUTSIDE_V6)] {
+            let reply = Transport::Tcp.ask(&node.outside(), address, 8080);
+            assert_eq!(
+                reply.client.to_string() != client,
+                hidden,
+                "{keys}: {reply:?}"
+            );
+        }
+        chain.del();
+        for host in view.hosts() {
+            assert!(!node.rules_mention(host), "{}", node.nft_json());
+        }
+    }
+}
+
+#[test]
+fn what_needs_iptables_is_refused_and_nothing_made() {
+    let plugins = Plugins::ours();
+    let node = Node::new();
+    let one = node.sandbox("one");
+    let mut chain = chain(&plugins, &node, &one, port("tcp", None));
+    chain.portmap.config["prevResult"] = chain.main.add();
+    for (keys, words) in [
+        (json!({"backend": "iptables"}), ["backend", "iptables"]),
+        (
+            json!({"externalSetMarkChain": "MARK"}),
+            ["externalSetMarkChain", "MARK"],
+        ),
+        (
+            json!({"conditionsV4": ["-i", "uplink"]}),
+            ["conditionsV4", "-i"],
+        ),
+        (
+            json!({"conditionsV6": ["-s", OUTSIDE_V4]}),
+            ["conditionsV6", OUTSIDE_V4],
+        ),
+    ] {
+        let refused = chain.clone().with(keys);
+        refused.portmap.try_add().fails(2, &words);
+    }
+    assert!(!node.rules_mention("8080"), "{}", node.nft_json());
+    chain.del();
 }

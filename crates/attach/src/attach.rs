@@ -3,11 +3,12 @@
 use crate::list::Attachment;
 use crate::{AttachError, AttachRequest, Node};
 use fairlead_cni::ConfList;
-use fairlead_cni::runtime::AttachmentParams;
+use fairlead_cni::runtime::{AttachmentParams, RuntimeError};
 use fairlead_kernel::NetNs;
-use fairlead_store::AttachmentState;
+use fairlead_store::{Attachment as Record, AttachmentState, StoreError};
 use fairlead_types::Owner;
 use serde_json::{Map, Value, json};
+use std::path::Path;
 
 impl Node {
     /// Puts a container on a network, or leaves nothing behind.
@@ -20,15 +21,8 @@ impl Node {
         let owner = params.owner(&list.name);
         self.clear_abandoned(&owner)?;
         let cache = self.cache(request.object.as_ref());
-        match self.runtime(&cache).add_list(&list, &params) {
-            Ok(_) => {}
-            Err(fairlead_cni::runtime::RuntimeError::AlreadyAttached { owner }) => {
-                return Err(AttachError::AlreadyAttached {
-                    owner: Box::new(owner),
-                });
-            }
-            Err(error) => return Err(error.into()),
-        }
+        let added = self.runtime(&cache).add_list(&list, &params);
+        added.map_err(|error| already_attached(error, &owner))?;
         self.attachment(&owner)
     }
 
@@ -36,32 +30,64 @@ impl Node {
     /// that a person need not call `gc` between two tries.
     fn clear_abandoned(&self, owner: &Owner) -> Result<(), AttachError> {
         let record = self.host().store(|store| store.view().attachment(owner))?;
-        let Some(record) = record else { return Ok(()) };
-        match (
-            record.state,
-            record.actor.filter(fairlead_store::Actor::is_live),
-        ) {
-            (_, Some(actor)) => Err(AttachError::Busy {
-                operation: "attach",
+        let Some(record) = record else {
+            return self.clear_unrecorded(owner);
+        };
+        let abandoned = |record: &Record| {
+            record.state != AttachmentState::Ready
+                || record.netns.as_ref().is_some_and(|netns| !netns.is_live())
+        };
+        if !abandoned(&record) {
+            return Err(AttachError::AlreadyAttached {
                 owner: Box::new(owner.clone()),
-                pid: actor.pid,
+            });
+        }
+        self.detach_one("attach", owner, abandoned).map(drop)
+    }
+
+    /// Addresses and ports without an attachment are a runtime's, which called the
+    /// plugins itself. Those of a container that is gone are taken back.
+    fn clear_unrecorded(&self, owner: &Owner) -> Result<(), AttachError> {
+        match fairlead_plugins::release_dead(self.host(), owner)? {
+            true => Ok(()),
+            false => Err(AttachError::AlreadyAttached {
+                owner: Box::new(owner.clone()),
             }),
-            (AttachmentState::Ready, None) if record.netns.is_some_and(|ns| ns.is_live()) => {
-                Err(AttachError::AlreadyAttached {
-                    owner: Box::new(owner.clone()),
-                })
-            }
-            _ => {
-                let cache = self.cache(None);
-                Ok(self.runtime(&cache).del_recorded(owner)?)
-            }
         }
     }
+}
+
+/// Another process was faster: the runtime saw its record, or the store did.
+fn already_attached(error: RuntimeError, owner: &Owner) -> AttachError {
+    let recorded = match &error {
+        RuntimeError::AlreadyAttached { .. } => true,
+        RuntimeError::Cache { source, .. } => matches!(
+            source.downcast_ref(),
+            Some(StoreError::AttachmentExists { .. })
+        ),
+        _ => false,
+    };
+    if recorded {
+        let owner = Box::new(owner.clone());
+        return AttachError::AlreadyAttached { owner };
+    }
+    error.into()
+}
+
+/// Whether a path names a namespace by who looks at it: for the next process it leads
+/// elsewhere, so a record of it would be worth nothing.
+fn is_of_the_caller(path: &Path) -> bool {
+    ["/proc/self", "/proc/thread-self", "/dev/fd"]
+        .iter()
+        .any(|start| path.starts_with(start))
 }
 
 /// Everything that can be known to be wrong before anything is done.
 fn plan(list: &ConfList, request: &AttachRequest) -> Result<AttachmentParams, AttachError> {
     let path = request.sandbox.path();
+    if is_of_the_caller(&path) {
+        return Err(AttachError::CallersPath { path });
+    }
     let mut params = AttachmentParams::new(
         request.container.clone(),
         request.ifname.clone(),

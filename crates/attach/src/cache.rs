@@ -92,7 +92,11 @@ fn cached(record: Attachment) -> Result<CachedAttachment, CacheError> {
         .transpose()?;
     Ok(CachedAttachment {
         owner: record.owner,
-        netns: record.netns.map(|netns| netns.path),
+        // A path that leads to another namespace by now is not this container's.
+        netns: record
+            .netns
+            .filter(NetnsRef::is_live)
+            .map(|netns| netns.path),
         config: record.config.into_bytes(),
         args: args.unwrap_or_default(),
         capability_args: capability_args.unwrap_or_default(),

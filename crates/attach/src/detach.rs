@@ -3,7 +3,7 @@
 use crate::error::all;
 use crate::{AttachError, Node, Sandbox};
 use fairlead_kernel::NetNs;
-use fairlead_store::{Actor, Attachment as Record, AttachmentFilter, NetnsRef};
+use fairlead_store::{Actor, Attachment as Record, AttachmentFilter, Claim, NetnsRef};
 use fairlead_types::{ContainerId, IfName, NetworkName, ObjectName, Owner};
 
 /// Which attachments are meant; every condition that is given must hold.
@@ -38,8 +38,9 @@ impl Node {
         let mut done = Detached::default();
         let mut errors = Vec::new();
         for record in self.selected(selector)? {
-            match self.detach_record(&record) {
-                Ok(()) => done.owners.push(record.owner),
+            match self.detach_one("detach", &record.owner, |_| true) {
+                Ok(true) => done.owners.push(record.owner),
+                Ok(false) => {}
                 Err(error) => errors.push(error),
             }
         }
@@ -68,23 +69,31 @@ impl Node {
         Ok(records.into_iter().filter(is_meant).collect())
     }
 
-    /// Takes one attachment away.
-    pub(crate) fn detach_record(&self, record: &Record) -> Result<(), AttachError> {
-        let owner = &record.owner;
-        if let Some(actor) = record.actor.filter(|actor| actor.is_live())
-            && actor != Actor::current()?
-        {
-            return Err(AttachError::Busy {
-                operation: "detach",
+    /// Takes one attachment away, if it is still `as_expected`; returns whether it was.
+    /// One that is gone already is no error.
+    pub(crate) fn detach_one(
+        &self,
+        operation: &'static str,
+        owner: &Owner,
+        as_expected: impl FnOnce(&Record) -> bool,
+    ) -> Result<bool, AttachError> {
+        let actor = Actor::current()?;
+        let claim = self
+            .host()
+            .store(|store| store.write(|tx| tx.claim_attachment(owner, actor, as_expected)))?;
+        match claim {
+            Claim::Gone | Claim::Changed => Ok(false),
+            Claim::Busy(actor) => Err(AttachError::Busy {
+                operation,
                 owner: Box::new(owner.clone()),
                 pid: actor.pid,
-            });
+            }),
+            Claim::Taken => {
+                let cache = self.cache(None);
+                self.runtime(&cache).del_recorded(owner)?;
+                Ok(true)
+            }
         }
-        let actor = Some(Actor::current()?);
-        self.host()
-            .store(|store| store.write(|tx| tx.attachment_detaching(owner, actor)))?;
-        let cache = self.cache(None);
-        Ok(self.runtime(&cache).del_recorded(owner)?)
     }
 }
 

@@ -44,6 +44,14 @@ pub enum AttachError {
         /// The cause.
         source: Box<KernelError>,
     },
+    /// The path means another namespace to another process.
+    #[error(
+        "attach: {path} is another namespace to each process that looks; give --pid, or /proc/PID/ns/net"
+    )]
+    CallersPath {
+        /// The path that was given.
+        path: PathBuf,
+    },
     /// It is attached already.
     #[error("attach {owner}: it is attached already; detach it first, or choose another --ifname")]
     AlreadyAttached {

@@ -4,8 +4,9 @@ use crate::error::all;
 use crate::{AttachError, Node};
 use fairlead_firewall::Element;
 use fairlead_kernel::Route;
+use fairlead_networks::Catalog;
 use fairlead_plugins::Host;
-use fairlead_store::{AttachmentFilter, AttachmentState, OwnerRecord};
+use fairlead_store::{Attachment, AttachmentState, OwnerRecord};
 use fairlead_types::Owner;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -83,44 +84,54 @@ impl Node {
             Ok(actions) => report.actions.extend(actions),
             Err(error) => errors.push(error),
         }
+        if !dry_run {
+            // Sets of networks that are there are kept for the next container.
+            let networks = Catalog::read(&self.config)?.networks;
+            let ranges: Vec<_> = networks.iter().flat_map(|entry| entry.ranges()).collect();
+            self.host()
+                .firewall(|firewall| firewall.remove_unused_subnets(&ranges))?;
+        }
         self.host().store(|store| store.checkpoint_if_large())?;
         all(errors).map(|()| report)
     }
 
+    /// Takes away what `record` stands for, looking once more at the moment it does: what
+    /// was attached since stays.
     fn collect(&self, record: &OwnerRecord) -> Result<(), AttachError> {
         let owner = &record.owner;
+        let mut errors = Vec::new();
         if record.state.is_some() {
-            let filter = AttachmentFilter {
-                network: Some(&owner.network),
-                container: Some(&owner.container),
-                ..AttachmentFilter::default()
+            let garbage = |now: &Attachment| {
+                now.state != AttachmentState::Ready
+                    || now.netns.as_ref().is_some_and(|netns| !netns.is_live())
             };
-            let records = self
-                .host()
-                .store(|store| store.view().attachments(&filter))?;
-            for attachment in records.iter().filter(|a| a.owner == *owner) {
-                self.detach_record(attachment)?;
-            }
+            errors.extend(self.detach_one("collect", owner, garbage).err());
         }
         // What a plugin of the chain left, and what came without an attachment.
-        Ok(fairlead_plugins::release(self.host(), owner)?)
+        let released = fairlead_plugins::release_dead(self.host(), owner);
+        errors.extend(released.err().map(AttachError::from));
+        all(errors)
     }
 
     /// Elements of our tables that no record stands for.
     fn collect_elements(&self, dry_run: bool) -> Result<Vec<GcAction>, AttachError> {
-        let present = self.host().firewall(|firewall| firewall.list())?;
-        if present.is_empty() {
+        let (present, tags) = self
+            .host()
+            .firewall(|firewall| Ok((firewall.list()?, firewall.tags()?)))?;
+        if present.is_empty() && tags.is_empty() {
             return Ok(Vec::new());
         }
-        let orphans = orphans(self.host(), present)?;
+        let (orphans, tags) = orphans(self.host(), present, tags)?;
         if !dry_run && !orphans.is_empty() {
             self.host().firewall(|firewall| firewall.remove(&orphans))?;
         }
-        Ok(orphans
-            .iter()
-            .map(|e| GcAction::Element {
-                element: e.to_string(),
-            })
+        if !dry_run && !tags.is_empty() {
+            self.host()
+                .firewall(|firewall| firewall.remove_tags(&tags))?;
+        }
+        let elements = orphans.iter().map(ToString::to_string).chain(tags);
+        Ok(elements
+            .map(|element| GcAction::Element { element })
             .collect())
     }
 }
@@ -138,8 +149,12 @@ fn verdict(record: &OwnerRecord) -> Option<GcAction> {
     }
 }
 
-/// The elements of `present` that no record stands for.
-fn orphans(host: &Host, present: Vec<Element>) -> Result<Vec<Element>, AttachError> {
+/// The elements of `present`, and the `tags` of rules, that no record stands for.
+fn orphans(
+    host: &Host,
+    present: Vec<Element>,
+    mut tags: Vec<String>,
+) -> Result<(Vec<Element>, Vec<String>), AttachError> {
     let (masquerades, ports) =
         host.store(|store| store.read(|view| Ok((view.masquerades()?, view.ports()?))))?;
     let known: BTreeSet<Element> = masquerades
@@ -151,9 +166,17 @@ fn orphans(host: &Host, present: Vec<Element>) -> Result<Vec<Element>, AttachErr
         .chain(
             ports
                 .iter()
-                .flat_map(|port| fairlead_plugins::published(&port.claim)),
+                .flat_map(|port| fairlead_plugins::published(&port.claim, &port.owner)),
         )
         .collect();
+    let known_tags: BTreeSet<&str> = known
+        .iter()
+        .filter_map(|element| match element {
+            Element::PublishIf { tag, .. } => Some(tag.as_str()),
+            _ => None,
+        })
+        .collect();
+    tags.retain(|tag| !known_tags.contains(tag.as_str()));
     let mut route = Route::open()?;
     let mut gone = Vec::new();
     for element in present {
@@ -165,5 +188,5 @@ fn orphans(host: &Host, present: Vec<Element>) -> Result<Vec<Element>, AttachErr
             gone.push(element);
         }
     }
-    Ok(gone)
+    Ok((gone, tags))
 }

@@ -14,6 +14,7 @@ mod gc;
 mod list;
 mod node;
 mod request;
+mod restore;
 
 pub use cache::StoreCache;
 pub use detach::{Detached, Selector};

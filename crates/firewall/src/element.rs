@@ -296,6 +296,22 @@ impl fmt::Display for Publish {
     }
 }
 
+/// `ip saddr != 192.0.2.0/24`: as `nft` writes it.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = match self.prefix {
+            IpNet::V4(_) => "ip",
+            IpNet::V6(_) => "ip6",
+        };
+        let side = match self.side {
+            Side::Source => "saddr",
+            Side::Destination => "daddr",
+        };
+        let not = if self.negated { "!= " } else { "" };
+        write!(f, "{family} {side} {not}{}", self.prefix)
+    }
+}
+
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -305,7 +321,14 @@ impl fmt::Display for Element {
             Self::Publish(publish) => publish.fmt(f),
             Self::Hairpin { address, subnet } => write!(f, "hairpin {address} for {subnet}"),
             Self::MacCheck { ifname, mac } => write!(f, "check {ifname} sends from {mac}"),
-            Self::PublishIf { publish, tag, .. } => write!(f, "{publish} if {tag}"),
+            Self::PublishIf {
+                publish,
+                conditions,
+                ..
+            } => {
+                write!(f, "{publish} if")?;
+                conditions.iter().try_for_each(|c| write!(f, " {c}"))
+            }
         }
     }
 }

@@ -173,6 +173,55 @@ impl Firewall {
         Ok(self.conditionals()?.into_iter().map(|c| c.tag).collect())
     }
 
+    /// Removes the ports published under conditions that have these tags; one that is
+    /// not there is done already.
+    ///
+    /// # Errors
+    /// [`FirewallError::Contended`], [`FirewallError::Kernel`].
+    pub fn remove_tags(&mut self, tags: &[String]) -> Result<(), FirewallError> {
+        for _ in 0..ATTEMPTS {
+            let mut batch = Batch::new();
+            for rule in self.conditionals()? {
+                if tags.contains(&rule.tag) {
+                    batch.delete_rule(TABLE, CONDITIONAL, rule.handle);
+                }
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            match self.nft.commit(&batch) {
+                Ok(()) => return Ok(()),
+                // Someone else removed one of them in the meantime.
+                Err(refusal) if refusal.error.is_not_found() => {}
+                Err(refusal) => return Err(refusal.error.into()),
+            }
+        }
+        Err(FirewallError::Contended { attempts: ATTEMPTS })
+    }
+
+    /// Those of `wanted` that the kernel has not. A port published under conditions is
+    /// there when its tag is.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`].
+    pub fn missing<'a>(
+        &mut self,
+        wanted: &'a [Element],
+    ) -> Result<Vec<&'a Element>, FirewallError> {
+        let is_rule = |element: &Element| matches!(element, Element::PublishIf { .. });
+        let present: HashSet<Element> = self.list()?.into_iter().collect();
+        let tags = if wanted.iter().any(is_rule) {
+            self.tags()?
+        } else {
+            Vec::new()
+        };
+        let is_there = |element: &Element| match element {
+            Element::PublishIf { tag, .. } => tags.contains(tag),
+            other => present.contains(other),
+        };
+        Ok(wanted.iter().filter(|e| !is_there(e)).collect())
+    }
+
     /// Every element in the kernel but those with conditions (see
     /// [`Firewall::tags`]), in no order. Without our tables there is none.
     ///

@@ -233,7 +233,32 @@ fn conditions_are_rules_found_by_their_tag() {
     firewall
         .remove(&[conditional("one", 82), conditional("absent", 1)])
         .unwrap();
-    assert_eq!(firewall.tags().unwrap(), [longest]);
+    let only = [longest.clone()];
+    assert_eq!(firewall.tags().unwrap(), only);
+    let wanted = [
+        conditional(&longest, 81),
+        conditional("one", 82),
+        Element::Publish(publish("", 83, "10.0.0.2")),
+    ];
+    let missing: Vec<String> = firewall
+        .missing(&wanted)
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        missing,
+        [
+            "publish 192.0.2.1:82/tcp to 10.0.0.2:80 if ip saddr 10.1.0.0/17 ip daddr != 10.2.0.1/32",
+            "publish 83/tcp to 10.0.0.2:80"
+        ]
+    );
+    firewall.remove_tags(&["absent".into()]).unwrap();
+    assert_eq!(firewall.tags().unwrap(), only);
+    for _ in 0..2 {
+        firewall.remove_tags(&only).unwrap();
+        assert!(firewall.tags().unwrap().is_empty());
+    }
 }
 
 #[test]

@@ -37,3 +37,21 @@ pub fn ensure(key: &str, value: &str) -> Result<bool, KernelError> {
     }
     write(key, value).map(|()| true)
 }
+
+/// Sets `key` to `value` where that can be had: a kernel without the setting behaves as
+/// if it were not asked for, and a `/proc/sys` that may not be written keeps what it has.
+///
+/// # Errors
+/// As [`write()`], other than 'no such setting' and 'may not be written'.
+pub fn write_if_possible(key: &str, value: &str) -> Result<(), KernelError> {
+    match write(key, value) {
+        Err(error)
+            if error.is_not_found()
+                || error.is_forbidden()
+                || error.errno() == Some(rustix::io::Errno::ROFS) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}

@@ -3,7 +3,7 @@
 use crate::container::open_sandbox;
 use crate::error::{internal, kernel};
 use crate::undo::Undo;
-use fairlead_cni::{Call, CniError, CniResult};
+use fairlead_cni::{Call, CniError};
 use fairlead_kernel::route::{Link, LinkKind, NewLink, NewLinkKind, Peer};
 use fairlead_kernel::{NetNs, Route};
 use fairlead_types::{IfName, Mac, Owner};
@@ -30,12 +30,17 @@ pub(crate) struct Cable<'a> {
 /// # Errors
 /// None so far: the name always fits.
 pub fn host_name(owner: &Owner) -> Result<IfName, CniError> {
+    IfName::new(host_text(owner)).map_err(internal)
+}
+
+/// The text of [`host_name`], 15 bytes, which also names the owner in rules of its own.
+pub(crate) fn host_text(owner: &Owner) -> String {
     // FNV-1a, 64 bits, over the three names with a separator that none may contain.
     let text = format!("{}/{}/{}", owner.network, owner.container, owner.ifname);
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    IfName::new(format!("veth{:011x}", hash >> 20)).map_err(internal)
+    format!("veth{:011x}", hash >> 20)
 }
 
 impl Cable<'_> {
@@ -126,8 +131,9 @@ pub(crate) fn remove_end(
     }
 }
 
-/// Whether a link of the container is the call's: its result says so, or it is a cable
-/// to the very bridge of the configuration.
+/// Whether a link of the container is the call's: the result of its ADD says so, name and
+/// hardware address. Versions without CHECK give DEL no result; there it is a cable to the
+/// bridge of the configuration that none of our own calls made.
 fn is_of(
     call: &Call,
     link: &Link,
@@ -137,24 +143,31 @@ fn is_of(
     // DEL works with a result that cannot be read.
     let result = call.config.previous().unwrap_or_default();
     let mac = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
-    let named = |result: &CniResult| {
+    if let Some(result) = result {
         let mut ours = result.interfaces.iter().filter(|i| !i.sandbox.is_empty());
-        ours.any(|i| i.name == link.name && i.mac.eq_ignore_ascii_case(&mac))
-    };
-    if result.is_some_and(|result| named(&result)) {
-        return Ok(true);
+        return Ok(ours.any(|i| i.name == link.name && i.mac.eq_ignore_ascii_case(&mac)));
     }
-    let (Some(bridge), Some(peer)) = (bridge, link.parent) else {
+    let (Some(bridge), Some(peer), false) = (bridge, link.parent, call.version.has_check()) else {
         return Ok(false);
     };
+    let master = outer
+        .link(bridge)
+        .map_err(kernel)?
+        .map(|bridge| bridge.index);
     let port = outer.link_by_index(peer).map_err(kernel)?;
-    let master = outer.link(bridge).map_err(kernel)?;
-    Ok(link.kind == Some(LinkKind::Veth)
-        && port.is_some_and(|port| {
-            port.kind == Some(LinkKind::Veth)
-                && port.master.is_some()
-                && port.master == master.map(|m| m.index)
-        }))
+    Ok(port.is_some_and(|port| {
+        // An index alone may be another namespace's: both ends must name each other.
+        let is_pair = port.kind == Some(LinkKind::Veth)
+            && link.kind == Some(LinkKind::Veth)
+            && port.parent == Some(link.index);
+        is_pair && port.master.is_some() && port.master == master && !is_ours(&port.name)
+    }))
+}
+
+/// Whether a link's name has the form of [`host_name`].
+fn is_ours(name: &str) -> bool {
+    let digits = name.strip_prefix("veth").unwrap_or_default();
+    digits.len() == 11 && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

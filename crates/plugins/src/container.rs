@@ -142,46 +142,21 @@ impl ContainerEnd {
 
 /// Settings that belong to the interface; runs inside the namespace.
 fn prepare(name: &IfName, settings: Settings) -> Result<(), KernelError> {
-    optional(sysctl::write(
-        &format!("net/ipv4/conf/{name}/arp_notify"),
-        "1",
-    ))?;
+    sysctl::write_if_possible(&format!("net/ipv4/conf/{name}/arp_notify"), "1")?;
     if !settings.ipv6 {
         return Ok(());
     }
     // An engine may have switched IPv6 off; a network with IPv6 addresses needs it.
     for interface in ["lo", name.as_str()] {
-        optional(sysctl::write(
-            &format!("net/ipv6/conf/{interface}/disable_ipv6"),
-            "0",
-        ))?;
+        sysctl::write_if_possible(&format!("net/ipv6/conf/{interface}/disable_ipv6"), "0")?;
     }
-    optional(sysctl::write(
-        &format!("net/ipv6/conf/{name}/ndisc_notify"),
-        "1",
-    ))?;
+    sysctl::write_if_possible(&format!("net/ipv6/conf/{name}/ndisc_notify"), "1")?;
     let dad = if settings.dad { "1" } else { "0" };
-    optional(sysctl::write(
-        &format!("net/ipv6/conf/{name}/accept_dad"),
-        dad,
-    ))?;
+    sysctl::write_if_possible(&format!("net/ipv6/conf/{name}/accept_dad"), dad)?;
     if settings.dad {
-        optional(sysctl::write(
-            &format!("net/ipv6/conf/{name}/enhanced_dad"),
-            "1",
-        ))?;
+        sysctl::write_if_possible(&format!("net/ipv6/conf/{name}/enhanced_dad"), "1")?;
     }
     Ok(())
-}
-
-/// A kernel without the setting behaves as if it were not asked for; a `/proc/sys`
-/// that may not be written leaves the container's own choice.
-fn optional(result: Result<(), KernelError>) -> Result<(), KernelError> {
-    match result {
-        Err(error) if error.is_not_found() || error.is_forbidden() => Ok(()),
-        Err(error) if error.errno() == Some(rustix::io::Errno::ROFS) => Ok(()),
-        other => other,
-    }
 }
 
 /// A route of a result as a route of the kernel: without a gateway of its own it
@@ -201,7 +176,8 @@ pub(crate) fn entry(route: &fairlead_cni::Route, result: &CniResult, link: u32) 
         .gw
         .or_else(|| if link_scope { None } else { fallback() });
     RouteEntry {
-        table: route.table,
+        // 0 is the kernel's word for 'not said'.
+        table: route.table.filter(|table| *table != 0),
         priority: route.priority,
         scope: route.scope,
         metrics: RouteMetrics {

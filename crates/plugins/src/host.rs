@@ -4,9 +4,9 @@
 use crate::error::internal;
 use fairlead_cni::conf::AttachmentId;
 use fairlead_cni::{Call, CniError};
-use fairlead_firewall::{Firewall, FirewallError};
+use fairlead_firewall::{Element, Firewall, FirewallError};
 use fairlead_ipam::IpamError;
-use fairlead_store::{NetnsRef, Store, StoreError};
+use fairlead_store::{NetnsRef, Store, StoreError, Tx};
 use fairlead_types::{NetworkName, Owner, Root};
 use std::cell::RefCell;
 
@@ -74,6 +74,33 @@ impl Host {
         self.store(work).map_err(store_error)
     }
 
+    /// Takes elements away and then their records, in one step of the store: who records
+    /// the same element meanwhile waits, and a kill in between leaves the records, for
+    /// another try. `choose` says which elements, `forget` removes the records.
+    pub(crate) fn write_with(
+        &self,
+        choose: impl FnOnce(&Tx<'_>) -> Result<Vec<Element>, StoreError>,
+        forget: impl FnOnce(&Tx<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), CniError> {
+        let mut refused = None;
+        self.with_store(|store| {
+            store.write(|tx| {
+                let elements = choose(tx)?;
+                if !elements.is_empty() {
+                    refused = self
+                        .with_firewall(|firewall| firewall.remove(&elements))
+                        .err();
+                }
+                if refused.is_none() {
+                    forget(tx)
+                } else {
+                    Ok(())
+                }
+            })
+        })?;
+        refused.map_or(Ok(()), Err)
+    }
+
     pub(crate) fn with_ipam<T>(
         &self,
         work: impl FnOnce(&mut Store) -> Result<T, IpamError>,
@@ -105,14 +132,17 @@ impl Host {
         NetnsRef::of(path).map(Some).map_err(store_error)
     }
 
-    /// The attachments of a network that have a record and are not in `valid`.
+    /// The owners on a network that came by plugin calls and are not in `valid`.
     pub(crate) fn stale_owners(
         &self,
         network: &NetworkName,
         valid: &[AttachmentId],
     ) -> Result<Vec<Owner>, CniError> {
         let records = self.with_store(|store| store.view().owners())?;
-        let owners = records.into_iter().map(|record| record.owner);
+        // Attachments of our own runtime are for its own garbage collection: the caller
+        // of this one does not know of them.
+        let called = records.into_iter().filter(|record| record.state.is_none());
+        let owners = called.map(|record| record.owner);
         let owners = owners.filter(|owner| owner.network == *network);
         let is_valid = |owner: &Owner| {
             valid.iter().any(|id| {

@@ -1,10 +1,12 @@
 //! `host-local`: addresses from ranges, kept in the node's state.
 
 use crate::host::Host;
-use crate::records;
+use crate::undo::all_or_nothing;
+use crate::{cable, records};
 use fairlead_cni::{Call, CniError, CniResult, Code, Dns, IpConfig, Plugin, Route};
 use fairlead_ipam::{IpamConfig, IpamError, Pool, Request, ResolvConf};
 use serde_json::Value;
+use std::path::Path;
 use std::rc::Rc;
 
 /// The plugin `host-local`.
@@ -18,8 +20,12 @@ impl HostLocal {
         IpamConfig::from_value(&config, call.args.raw()).map_err(ipam_error)
     }
 
-    fn pool(&self, call: &Call, config: &IpamConfig) -> Pool {
-        config.pool(self.host.root(), call.config.name())
+    /// The pool, from the two keys that name it: DEL must work with a configuration and
+    /// arguments that ADD would refuse.
+    fn pool(&self, call: &Call) -> Pool {
+        let dir = call.config.ipam().and_then(|ipam| ipam.get("dataDir"));
+        let dir = dir.and_then(Value::as_str).filter(|dir| !dir.is_empty());
+        Pool::new(self.host.root(), call.config.name(), dir.map(Path::new))
     }
 }
 
@@ -27,7 +33,7 @@ impl Plugin for HostLocal {
     fn add(&self, call: &Call) -> Result<CniResult, CniError> {
         let config = Self::config(call)?;
         let owner = call.owner()?;
-        let pool = self.pool(call, &config);
+        let pool = self.pool(call);
         let dns = match &config.resolv_conf {
             Some(path) => dns(ResolvConf::read(path).map_err(ipam_error)?),
             None => Dns::default(),
@@ -41,14 +47,19 @@ impl Plugin for HostLocal {
             netns: netns.as_ref(),
             requested: &config.requested,
         };
-        let given = self
-            .host
-            .with_ipam(|store| fairlead_ipam::allocate(store, &request))?;
-        // The addresses of containers that are gone may be ours now; what else those
-        // containers left must not catch our packets.
-        for gone in &given.reclaimed {
-            records::release(&self.host, gone)?;
-        }
+        let given = all_or_nothing(|undo| {
+            let given = self
+                .host
+                .with_ipam(|store| fairlead_ipam::allocate(store, &request))?;
+            undo.push(|| self.del(call));
+            // The addresses of containers that are gone may be ours now; what else those
+            // containers left must not catch our packets.
+            for gone in &given.reclaimed {
+                records::release_dead(&self.host, gone)?;
+                cable::remove(&cable::host_name(gone)?)?;
+            }
+            Ok(given)
+        })?;
         let ips = given.leases.iter().map(|lease| IpConfig {
             gateway: lease.gateway,
             ..IpConfig::new(lease.address)
@@ -62,9 +73,8 @@ impl Plugin for HostLocal {
     }
 
     fn del(&self, call: &Call) -> Result<(), CniError> {
-        let config = Self::config(call)?;
         let owner = call.owner()?;
-        let pool = self.pool(call, &config);
+        let pool = self.pool(call);
         self.host.with_ipam(|store| {
             fairlead_ipam::release(store, &pool, &owner)?;
             Ok(store.checkpoint_if_large()?)
@@ -73,9 +83,9 @@ impl Plugin for HostLocal {
     }
 
     fn check(&self, call: &Call) -> Result<(), CniError> {
-        let config = Self::config(call)?;
+        Self::config(call)?;
         let owner = call.owner()?;
-        let pool = self.pool(call, &config);
+        let pool = self.pool(call);
         self.host
             .with_ipam(|store| fairlead_ipam::check(store, &pool, &owner))
             .map(drop)
@@ -85,8 +95,7 @@ impl Plugin for HostLocal {
         let Some(valid) = call.config.valid_attachments()? else {
             return Ok(());
         };
-        let config = Self::config(call)?;
-        let pool = self.pool(call, &config);
+        let pool = self.pool(call);
         for owner in self.host.stale_owners(call.config.name(), &valid)? {
             self.host
                 .with_ipam(|store| fairlead_ipam::release(store, &pool, &owner))?;

@@ -27,5 +27,5 @@ mod verify;
 pub use cable::host_name;
 pub use host::Host;
 pub use portmap::{PortMapping, PortMappings, published};
-pub use records::release;
+pub use records::release_dead;
 pub use set::{NAMES, PluginSet, run_program};

@@ -10,7 +10,7 @@ use fairlead_firewall::Element;
 use fairlead_store::Masquerade;
 use fairlead_types::Owner;
 
-fn element(row: &Masquerade) -> Element {
+pub(crate) fn element(row: &Masquerade) -> Element {
     Element::Masquerade {
         address: row.addr,
         subnet: row.subnet,
@@ -41,14 +41,19 @@ pub(crate) fn add<'a>(
     host.with_firewall(|firewall| firewall.add(&elements))
 }
 
-/// Stops masquerading what `owner` has; 'not there' is done.
+/// Stops masquerading what only `owner` has; 'not there' is done.
 pub(crate) fn remove(host: &Host, owner: &Owner) -> Result<(), CniError> {
-    let rows = host.with_store(|store| store.view().masquerades_of(owner))?;
-    if rows.is_empty() {
+    if host
+        .with_store(|store| store.view().masquerades_of(owner))?
+        .is_empty()
+    {
         return Ok(());
     }
-    let elements: Vec<Element> = rows.iter().map(element).collect();
-    host.with_firewall(|firewall| firewall.remove(&elements))?;
-    host.with_store(|store| store.write(|tx| tx.remove_masquerades(owner)))
-        .map(drop)
+    host.write_with(
+        |tx| {
+            let elements: Vec<Element> = tx.own_masquerades(owner)?.iter().map(element).collect();
+            Ok(elements)
+        },
+        |tx| tx.remove_masquerades(owner),
+    )
 }

@@ -7,7 +7,7 @@ use crate::ipam::Ipam;
 use crate::portmap::published;
 use crate::{cable, mac_check, masquerade};
 use fairlead_cni::{Call, CniError};
-use fairlead_firewall::Element;
+use fairlead_store::{NetnsRef, StoreError, View};
 use fairlead_types::Owner;
 
 /// GC for the plugins that make cables: takes away what belongs to no attachment that
@@ -26,31 +26,58 @@ pub(crate) fn collect(host: &Host, ipam: &Ipam, call: &Call) -> Result<(), CniEr
     first_of([links, ipam.gc(call)])
 }
 
-/// Removes the masquerades and published ports of `owner`, elements first, then every
-/// record. Nothing there is done already.
+/// Takes away everything of an owner whose container is gone: its cable, the elements of
+/// its ports and of the masquerades that nobody else has, and every record. Returns false,
+/// and removes nothing, when one of the records is of a namespace that lives or is not known.
 ///
 /// # Errors
 /// What could not be removed; the records stay then.
-pub fn release(host: &Host, owner: &Owner) -> Result<(), CniError> {
-    let (masquerades, ports) = host.with_store(|store| {
-        store.read(|view| Ok((view.masquerades_of(owner)?, view.ports_of(owner)?)))
-    })?;
-    let masquerades = masquerades.iter().map(|row| Element::Masquerade {
-        address: row.addr,
-        subnet: row.subnet,
-    });
-    let elements: Vec<Element> = masquerades
-        .chain(ports.iter().flat_map(|port| published(&port.claim)))
-        .collect();
-    if !elements.is_empty() {
-        host.with_firewall(|firewall| firewall.remove(&elements))?;
+pub fn release_dead(host: &Host, owner: &Owner) -> Result<bool, CniError> {
+    match host.with_store(|store| store.read(|view| is_dead(view, owner)))? {
+        None => return Ok(true),
+        Some(false) => return Ok(false),
+        Some(true) => {}
     }
-    host.with_store(|store| {
-        store.write(|tx| {
-            tx.remove_masquerades(owner)?;
-            tx.release_ports(owner)?;
-            tx.free_addresses_of(owner)
-        })
-    })?;
-    Ok(())
+    // A process may keep the namespace of a path that is gone, and the cable with it.
+    cable::remove(&cable::host_name(owner)?)?;
+    let mut dead = false;
+    host.write_with(
+        |tx| {
+            dead = is_dead(tx, owner)? == Some(true);
+            if !dead {
+                return Ok(Vec::new());
+            }
+            let ports = tx.ports_of(owner)?;
+            let ports = ports.iter().flat_map(|port| published(&port.claim, owner));
+            let own = tx.own_masquerades(owner)?;
+            Ok(ports.chain(own.iter().map(masquerade::element)).collect())
+        },
+        |tx| {
+            // Looked at again, since what was attached since the first look stays.
+            if is_dead(tx, owner)? == Some(true) {
+                tx.remove_masquerades(owner)?;
+                tx.release_ports(owner)?;
+                tx.free_addresses_of(owner)?;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(dead)
+}
+
+/// Whether every record of an owner is of a namespace that is gone; none without records.
+fn is_dead(view: &View<'_>, owner: &Owner) -> Result<Option<bool>, StoreError> {
+    let addresses = view.addresses_of(&owner.container, &owner.ifname)?;
+    let addresses = addresses
+        .into_iter()
+        .filter(|address| address.owner == *owner);
+    let masquerades = view.masquerades_of(owner)?.into_iter().map(|row| row.netns);
+    let ports = view.ports_of(owner)?.into_iter().map(|row| row.netns);
+    let all: Vec<Option<NetnsRef>> = addresses
+        .map(|address| address.netns)
+        .chain(masquerades)
+        .chain(ports)
+        .collect();
+    let dead = |netns: &Option<NetnsRef>| netns.as_ref().is_some_and(|n| !n.is_live());
+    Ok((!all.is_empty()).then(|| all.iter().all(dead)))
 }

@@ -43,6 +43,7 @@ fn add(tx: &Tx<'_>, owner: &Owner) -> Result<(), StoreError> {
         path: "/run/netns/x".into(),
         dev: 4,
         ino: 4_026_532_000,
+        born: 0,
     };
     let start = tx.cursors("net1")?.and_then(|c| c.first().map(|(_, a)| *a));
     let start = start.unwrap_or(IpAddr::V4(Ipv4Addr::new(10, 22, 0, 2)));
@@ -73,6 +74,7 @@ fn add(tx: &Tx<'_>, owner: &Owner) -> Result<(), StoreError> {
         port: 1 + (u16::try_from(addr_number(addr) % 60_000).unwrap_or(0)),
         target: SocketAddr::new(addr, 80),
         hairpin: None,
+        conditions: None,
     };
     tx.claim_ports(owner, netns, &[claim])
 }

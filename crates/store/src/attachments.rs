@@ -111,6 +111,19 @@ pub struct NewAttachment<'a> {
     pub capability_args: Option<&'a str>,
 }
 
+/// What became of a claim on an attachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// There is no record: it is taken away already.
+    Gone,
+    /// Another process works on it.
+    Busy(Actor),
+    /// It is not what the claim was for any more.
+    Changed,
+    /// It is the claimer's, and marked as being taken away.
+    Taken,
+}
+
 /// Which attachments to list: those that match every field given.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AttachmentFilter<'a> {
@@ -325,6 +338,32 @@ impl Tx<'_> {
             network,
         ];
         self.mark(owner, AttachmentState::Detaching, sql, params)
+    }
+
+    /// Claims an attachment for taking it away, when no living process works on it and
+    /// it is still `as_expected`. Looking and marking are one step, so of several that
+    /// try at once one has it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read or written.
+    pub fn claim_attachment(
+        &self,
+        owner: &Owner,
+        actor: Actor,
+        as_expected: impl FnOnce(&Attachment) -> bool,
+    ) -> Result<Claim, StoreError> {
+        let Some(record) = self.attachment(owner)? else {
+            return Ok(Claim::Gone);
+        };
+        let others = record.actor.filter(|other| *other != actor);
+        if let Some(other) = others.filter(Actor::is_live) {
+            return Ok(Claim::Busy(other));
+        }
+        if !as_expected(&record) {
+            return Ok(Claim::Changed);
+        }
+        self.attachment_detaching(owner, Some(actor))?;
+        Ok(Claim::Taken)
     }
 
     fn mark(

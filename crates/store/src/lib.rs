@@ -30,7 +30,7 @@ mod schema;
 mod store;
 
 pub use addresses::{Address, NewAddress};
-pub use attachments::{Attachment, AttachmentFilter, AttachmentState, NewAttachment};
+pub use attachments::{Attachment, AttachmentFilter, AttachmentState, Claim, NewAttachment};
 pub use boot::BootId;
 pub use error::StoreError;
 pub use masquerades::Masquerade;

@@ -44,6 +44,31 @@ impl View<'_> {
         self.rows(owner, &sql, owner_columns(owner), read)
     }
 
+    /// The masquerades of one address.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn masquerades_at(&self, addr: IpAddr) -> Result<Vec<Masquerade>, StoreError> {
+        let sql = [COLUMNS, " WHERE addr = ?"].concat();
+        self.rows(&addr, &sql, [Key::from(addr)], read)
+    }
+
+    /// The masquerades of one attachment that no other one has: an address may have a new
+    /// holder before the old one's are removed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn own_masquerades(&self, owner: &Owner) -> Result<Vec<Masquerade>, StoreError> {
+        let mut own = Vec::new();
+        for row in self.masquerades_of(owner)? {
+            let same = |other: &Masquerade| other.owner != *owner && other.subnet == row.subnet;
+            if !self.masquerades_at(row.addr)?.iter().any(same) {
+                own.push(row);
+            }
+        }
+        Ok(own)
+    }
+
     /// Every masquerade of the node, by container.
     ///
     /// # Errors
@@ -67,16 +92,13 @@ impl Tx<'_> {
         self.change("masquerade", &new.addr, sql, params).map(drop)
     }
 
-    /// Removes the masquerades of one attachment and returns them.
+    /// Removes the masquerades of one attachment.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
-    pub fn remove_masquerades(&self, owner: &Owner) -> Result<Vec<Masquerade>, StoreError> {
-        let held = self.masquerades_of(owner)?;
-        if !held.is_empty() {
-            let sql = ["DELETE FROM masquerades", OWNER].concat();
-            self.change("remove masquerades of", owner, &sql, owner_columns(owner))?;
-        }
-        Ok(held)
+    pub fn remove_masquerades(&self, owner: &Owner) -> Result<(), StoreError> {
+        let sql = ["DELETE FROM masquerades", OWNER].concat();
+        self.change("remove masquerades of", owner, &sql, owner_columns(owner))
+            .map(drop)
     }
 }

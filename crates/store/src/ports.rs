@@ -39,7 +39,7 @@ impl Family {
 }
 
 /// A host port and where it leads. Its family is that of the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortClaim {
     /// The protocol.
     pub protocol: Protocol,
@@ -52,6 +52,9 @@ pub struct PortClaim {
     /// The container's own network, whose connections to the port are masqueraded so
     /// that the answers come back by the host; none where that is not wanted.
     pub hairpin: Option<IpNet>,
+    /// What a connection's addresses must fulfil for the port to lead there, in the
+    /// words of `nft`; none for a port that is for everyone. It is claimed either way.
+    pub conditions: Option<String>,
 }
 
 /// A published port as recorded.
@@ -65,7 +68,7 @@ pub struct Port {
     pub netns: Option<NetnsRef>,
 }
 
-const COLUMNS: &str = "SELECT container, ifname, network, protocol, port, host, target, target_port, hairpin, netns FROM ports";
+const COLUMNS: &str = "SELECT container, ifname, network, protocol, port, host, target, target_port, hairpin, netns, conditions FROM ports";
 const OWNER: &str = " WHERE container = ? AND ifname = ? AND network = ?";
 const SAME_PORT: &str = "SELECT container, ifname, network, host FROM ports WHERE protocol = ? AND family = ? AND port = ?";
 
@@ -109,6 +112,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Port> {
             host: read_host(row, 5)?,
             target: SocketAddr::new(row.get::<_, Key>(6)?.addr(), row.get(7)?),
             hairpin: read_hairpin(row)?,
+            conditions: row.get(10)?,
         },
         netns: row.get(9)?,
     })
@@ -148,7 +152,7 @@ impl Tx<'_> {
         netns: Option<&NetnsRef>,
         claims: &[PortClaim],
     ) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO ports(protocol, family, port, host, container, ifname, network, target, target_port, hairpin, netns) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT OR REPLACE INTO ports(protocol, family, port, host, container, ifname, network, target, target_port, hairpin, netns, conditions) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let [container, ifname, network] = owner_columns(owner);
         for claim in claims {
             let family = Family::of(claim.target.ip()).number();
@@ -166,6 +170,7 @@ impl Tx<'_> {
                 claim.target.port(),
                 claim.hairpin.map(|net| net.to_string()),
                 netns,
+                claim.conditions,
             ];
             self.change("publish port", &claim.port, sql, params)?;
         }

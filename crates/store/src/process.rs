@@ -40,7 +40,7 @@ impl Actor {
 }
 
 /// The start time of a process that is neither a zombie nor dead.
-fn started(pid: u32) -> std::io::Result<u64> {
+pub(crate) fn started(pid: u32) -> std::io::Result<u64> {
     let text = std::fs::read(format!("/proc/{pid}/stat")).map_err(|error| {
         // ESRCH: it ended between opening and reading.
         if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) {

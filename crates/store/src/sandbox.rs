@@ -1,20 +1,24 @@
 //! The network namespace that a row belongs to.
 
-use crate::StoreError;
+use crate::{StoreError, process};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// A network namespace by its path and by the inode that stands behind it: the
-/// path may be used again for another namespace, the pair tells them apart.
+/// A network namespace by its path and by what stands behind it: the path may be used
+/// again for another namespace, and so may the inode number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NetnsRef {
     /// Where it can be opened: a bind mount or `/proc/PID/ns/net`.
     pub path: PathBuf,
     /// The device of the namespace's inode.
     pub dev: u64,
-    /// The inode number of the namespace.
+    /// The inode number of the namespace. The kernel gives it to another one soon.
     pub ino: u64,
+    /// What tells it from a later one with the same number: when the mounted file was
+    /// made, in nanoseconds, or when the process of a `/proc` path started, in ticks; 0
+    /// where neither can be known.
+    pub born: u64,
 }
 
 impl NetnsRef {
@@ -27,12 +31,14 @@ impl NetnsRef {
             path: path.into(),
             source,
         };
-        let stat = rustix::fs::stat(path).map_err(|errno| failed(errno.into()))?;
+        // Whoever reads the record stands elsewhere.
+        let path = std::path::absolute(path).map_err(failed)?;
+        let (dev, ino, born) = identity(&path).map_err(|errno| failed(errno.into()))?;
         Ok(Self {
-            // Whoever reads the record stands elsewhere.
-            path: std::path::absolute(path).map_err(failed)?,
-            dev: stat.st_dev,
-            ino: stat.st_ino,
+            path,
+            dev,
+            ino,
+            born,
         })
     }
 
@@ -42,8 +48,11 @@ impl NetnsRef {
     #[must_use]
     pub fn is_live(&self) -> bool {
         use rustix::io::Errno;
-        match rustix::fs::stat(&self.path) {
-            Ok(stat) => stat.st_dev == self.dev && stat.st_ino == self.ino,
+        match identity(&self.path) {
+            Ok((dev, ino, born)) => {
+                let known = self.born != 0 && born != 0;
+                (dev, ino) == (self.dev, self.ino) && (!known || born == self.born)
+            }
             // ESRCH: the process of a /proc path ended between two steps.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::SRCH) => false,
             Err(_) => true,
@@ -51,11 +60,38 @@ impl NetnsRef {
     }
 }
 
-/// Written as `dev:ino:path`, one column that a person can read.
+/// What stands behind a path now: device, inode, and birth as [`NetnsRef::born`] has it.
+fn identity(path: &Path) -> rustix::io::Result<(u64, u64, u64)> {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, makedev, statx};
+    let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS)?;
+    let dev = makedev(stat.stx_dev_major, stat.stx_dev_minor);
+    let born = if stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        // A mount keeps the file in memory, so its time is that of its making.
+        let seconds = u64::try_from(stat.stx_ctime.tv_sec).unwrap_or(0);
+        seconds
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(stat.stx_ctime.tv_nsec.into())
+    } else {
+        process_of(path).map_or(0, |pid| process::started(pid).unwrap_or(0))
+    };
+    Ok((dev, stat.stx_ino, born))
+}
+
+/// The process of a path `/proc/PID/...`.
+fn process_of(path: &Path) -> Option<u32> {
+    path.to_str()?
+        .strip_prefix("/proc/")?
+        .split('/')
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// Written as `dev:ino:born:path`, one column that a person can read.
 impl ToSql for NetnsRef {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         use std::os::unix::ffi::OsStrExt;
-        let mut text = format!("{}:{}:", self.dev, self.ino).into_bytes();
+        let mut text = format!("{}:{}:{}:", self.dev, self.ino, self.born).into_bytes();
         text.extend_from_slice(self.path.as_os_str().as_bytes());
         Ok(match String::from_utf8(text) {
             Ok(text) => text.into(),
@@ -68,16 +104,17 @@ impl FromSql for NetnsRef {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         use std::os::unix::ffi::OsStrExt;
         let bytes = value.as_bytes()?;
-        let mut parts = bytes.splitn(3, |byte| *byte == b':');
+        let mut parts = bytes.splitn(4, |byte| *byte == b':');
         let mut number = || -> Option<u64> {
             let digits = parts.next()?;
             std::str::from_utf8(digits).ok()?.parse().ok()
         };
-        match (number(), number(), parts.next()) {
-            (Some(dev), Some(ino), Some(path)) => Ok(Self {
+        match (number(), number(), number(), parts.next()) {
+            (Some(dev), Some(ino), Some(born), Some(path)) => Ok(Self {
                 path: std::ffi::OsStr::from_bytes(path).into(),
                 dev,
                 ino,
+                born,
             }),
             _ => Err(FromSqlError::InvalidType),
         }
@@ -115,6 +152,7 @@ mod tests {
             path: Path::new("/").join(name),
             dev: 1,
             ino: 1,
+            born: 0,
         };
         assert!(netns.is_live(), "ENAMETOOLONG says nothing about it");
     }
@@ -141,6 +179,7 @@ mod tests {
                 path: std::ffi::OsStr::from_bytes(path).into(),
                 dev: 4,
                 ino: u64::MAX,
+                born: 7,
             };
             let out = netns.to_sql().unwrap();
             let value = match &out {
@@ -149,7 +188,7 @@ mod tests {
             };
             assert_eq!(NetnsRef::column_result(value).ok(), Some(netns.clone()));
         }
-        for bad in ["", "1:2", "x:1:/p"] {
+        for bad in ["", "1:2", "1:2:3", "x:1:1:/p"] {
             assert!(NetnsRef::column_result(ValueRef::Text(bad.as_bytes())).is_err());
         }
     }

@@ -26,6 +26,7 @@ CREATE TABLE cursors(pool TEXT, set_index INT, last BLOB, PRIMARY KEY(pool, set_
 CREATE TABLE attachments(container TEXT, ifname TEXT, network TEXT, id TEXT, netns, object TEXT, state INT, pid INT, started INT, host_ifname TEXT, since INT, config TEXT, args TEXT, capabilities TEXT, result TEXT, PRIMARY KEY(container, ifname, network)) WITHOUT ROWID;
 CREATE INDEX attachments_object ON attachments(object) WHERE object IS NOT NULL;
 CREATE TABLE masquerades(container TEXT, ifname TEXT, network TEXT, addr BLOB, subnet TEXT, netns, PRIMARY KEY(container, ifname, network, addr)) WITHOUT ROWID;
-CREATE TABLE ports(protocol INT, family INT, port INT, host BLOB, container TEXT, ifname TEXT, network TEXT, target BLOB, target_port INT, hairpin TEXT, netns, PRIMARY KEY(protocol, family, port, host)) WITHOUT ROWID;
+CREATE INDEX masquerades_addr ON masquerades(addr);
+CREATE TABLE ports(protocol INT, family INT, port INT, host BLOB, container TEXT, ifname TEXT, network TEXT, target BLOB, target_port INT, hairpin TEXT, netns, conditions TEXT, PRIMARY KEY(protocol, family, port, host)) WITHOUT ROWID;
 CREATE INDEX ports_owner ON ports(container, ifname, network);
 ";

@@ -1,7 +1,7 @@
 //! The state file from outside: opening, boots, damage, and every table.
 
 use fairlead_store::{
-    Actor, AttachmentFilter, AttachmentState, BootId, Masquerade, NetnsRef, NewAddress,
+    Actor, AttachmentFilter, AttachmentState, BootId, Claim, Masquerade, NetnsRef, NewAddress,
     NewAttachment, PortClaim, Store, StoreError,
 };
 use fairlead_types::{Owner, Protocol, Root};
@@ -72,6 +72,7 @@ fn claim(host: Option<&str>, port: u16, target: &str) -> PortClaim {
         port,
         target: target.parse().unwrap(),
         hairpin: None,
+        conditions: None,
     }
 }
 
@@ -80,6 +81,7 @@ fn gone() -> NetnsRef {
         path: "/nonexistent/netns".into(),
         dev: 1,
         ino: 1,
+        born: 0,
     }
 }
 
@@ -343,12 +345,18 @@ fn a_port_has_one_holder() {
         ..claim(None, 80, "10.0.0.2:80")
     };
     let others = [
-        udp,
+        udp.clone(),
         claim(None, 80, "[fd00::2]:80"),
         claim(Some("192.0.2.2"), 81, "10.0.0.2:80"),
     ];
     take(&two, &others).unwrap();
+    let limited = PortClaim {
+        conditions: Some("ip saddr 192.0.2.0/24".into()),
+        ..udp
+    };
+    take(&two, std::slice::from_ref(&limited)).unwrap();
     let ports = store.view().ports().unwrap();
+    assert!(ports.iter().any(|port| port.claim == limited), "{ports:?}");
     assert_eq!(
         ports.len(),
         5,
@@ -379,13 +387,56 @@ fn masquerades_are_kept_by_owner() {
         store.view().masquerades().unwrap(),
         std::slice::from_ref(&new)
     );
-    let other = store
+    assert_eq!(
+        store.view().own_masquerades(&new.owner).unwrap(),
+        std::slice::from_ref(&new)
+    );
+    // A new holder of the address before the old one's row is gone.
+    let late = Masquerade {
+        owner: owner("c2"),
+        ..new.clone()
+    };
+    store.write(|tx| tx.add_masquerade(&late)).unwrap();
+    assert_eq!(store.view().own_masquerades(&new.owner).unwrap(), []);
+    store.write(|tx| tx.remove_masquerades(&new.owner)).unwrap();
+    assert_eq!(store.view().own_masquerades(&late.owner).unwrap(), [late]);
+    store
         .write(|tx| tx.remove_masquerades(&owner("c2")))
         .unwrap();
-    assert!(other.is_empty());
-    let removed = store.write(|tx| tx.remove_masquerades(&new.owner)).unwrap();
-    assert_eq!(removed, [new]);
     assert!(store.view().masquerades().unwrap().is_empty());
+}
+
+#[test]
+fn of_several_that_claim_an_attachment_one_has_it() {
+    let dir = Dir::new();
+    let mut store = dir.open();
+    let one = owner("c1");
+    let me = Actor::current().unwrap();
+    let claim = |store: &mut Store, actor, garbage| {
+        store
+            .write(|tx| tx.claim_attachment(&one, actor, |_| garbage))
+            .unwrap()
+    };
+    assert_eq!(claim(&mut store, me, true), Claim::Gone);
+    let new = NewAttachment {
+        owner: &one,
+        id: "c1",
+        netns: None,
+        object: None,
+        actor: None,
+        host_ifname: None,
+        config: "{}",
+        args: None,
+        capability_args: None,
+    };
+    store.write(|tx| tx.begin_attachment(&new)).unwrap();
+    assert_eq!(claim(&mut store, me, false), Claim::Changed);
+    assert_eq!(claim(&mut store, me, true), Claim::Taken);
+    let other = Actor {
+        pid: me.pid,
+        started: me.started + 1,
+    };
+    assert_eq!(claim(&mut store, other, true), Claim::Busy(me));
 }
 
 #[test]

@@ -105,7 +105,7 @@ macro_rules! name_type {
 }
 
 name_type! {
-    /// The name of a network interface: 1 to 15 bytes, without `/`, `:` or white
+    /// The name of a network interface: 1 to 15 bytes, without `/`, `:`, `%` or white
     /// space, and neither `.` nor `..` (the kernel's `dev_valid_name` and the CNI
     /// specification's rule for `CNI_IFNAME`).
     IfName, check_ifname
@@ -140,14 +140,15 @@ fn check_ifname(name: &str) -> Result<(), NameError> {
             name: name.into(),
         });
     }
-    let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+    // The kernel takes '%d' in a new link's name for 'the first free number'.
+    let bad = |c: char| matches!(c, '/' | ':' | '%') || c.is_whitespace() || c.is_control();
     match name.chars().find(|c| bad(*c)) {
         None => Ok(()),
         Some(found) => Err(NameError::Character {
             kind: KIND,
             name: name.into(),
             found,
-            rule: "'/', ':', white space and control characters are not allowed",
+            rule: "'/', ':', '%', white space and control characters are not allowed",
         }),
     }
 }
@@ -226,6 +227,7 @@ mod tests {
             "a/b",
             "a b",
             "a:b",
+            "br%d",
             ".",
             "..",
             "0123456789abcdef",

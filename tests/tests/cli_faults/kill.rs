@@ -133,6 +133,49 @@ fn detach_killed_at_any_write_of_its_state() {
 }
 
 #[test]
+fn an_attach_that_makes_the_bridge_killed_anywhere_leaves_at_most_the_bridge() {
+    let node = inhabited();
+    node.sh("fairlead cluster set --kw 'network#app.network=10.31.0.0/24 fd00:31::/64'")
+        .silent();
+    node.run("ip netns add shop");
+    let line = "fairlead attach app --netns /run/netns/shop --publish 7000:70";
+    node.sh(line).done();
+    node.sh("fairlead detach --id shop").done();
+    node.run("ip link delete obr_app");
+    let before = node.world();
+    let settle = |what: &str| {
+        node.sh("fairlead gc").done();
+        if node.sh("fairlead ls app -o json").json() != serde_json::json!([]) {
+            node.sh("fairlead cni check app /run/netns/shop").done();
+            node.sh("fairlead detach --id shop").done();
+        }
+        // It is that of a declared network, which setup would make.
+        node.try_run("ip link delete obr_app");
+        node.is_as_before(&before, what);
+    };
+    assert!(killed_at_each(&node, "sendto", line, || (), settle) > 0);
+}
+
+#[test]
+fn a_container_that_dies_after_a_killed_attach_leaves_nothing() {
+    let (node, before) = prepared();
+    let without = without_shop(before);
+    let settle = |what: &str| {
+        node.run("ip netns delete shop");
+        node.sh("fairlead gc").done();
+        node.is_as_before(&without, what);
+        node.run("ip netns add shop");
+    };
+    assert!(killed_at_each(&node, "sendto", ATTACH, || (), settle) > 0);
+}
+
+/// The world without the container's inside.
+fn without_shop(world: Vec<String>) -> Vec<String> {
+    let is_other = |line: &String| !line.starts_with("shop: ");
+    world.into_iter().filter(is_other).collect()
+}
+
+#[test]
 fn a_killed_attach_is_tried_again_without_gc() {
     let (node, before) = prepared();
     let settle = |what: &str| {
@@ -162,10 +205,7 @@ fn a_killed_detach_is_tried_again_without_gc() {
 #[test]
 fn gc_killed_at_any_message_to_the_kernel_is_finished_by_the_next() {
     let (node, before) = prepared();
-    let without: Vec<String> = before
-        .into_iter()
-        .filter(|line| !line.starts_with("shop: "))
-        .collect();
+    let without = without_shop(before);
     node.run("ip netns delete shop");
     let prepare = || {
         node.run("ip netns add shop");

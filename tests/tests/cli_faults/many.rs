@@ -111,8 +111,7 @@ fn who_races_for_one_port_or_one_name_wins_once() {
     // The same container ten times: one is attached, and stays so.
     let script = "for i in $(seq 10); do (fairlead attach web --netns /run/netns/c1 >/dev/null 2>&1 && echo won) & done; wait";
     assert_eq!(node.sh(script).done(), "won\n");
-    node.sh("ip netns exec c1 ping -n -q -c 1 -W 5 10.30.0.1")
-        .done();
+    node.existing("c1").ping("10.30.0.1");
     // Ten detaches of it: each finds it gone or takes it away.
     let script = "for i in $(seq 10); do fairlead detach --id c1 >/dev/null 2>&1 & done; wait; fairlead detach --id c1";
     node.sh(script).done();

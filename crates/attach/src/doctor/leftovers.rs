@@ -95,15 +95,10 @@ pub(super) fn missing_elements(node: &Node, found: &mut Vec<Finding>) -> Result<
     if by_owner.is_empty() {
         return Ok(());
     }
-    let recorded: BTreeSet<Owner> = owners(node)?
-        .into_iter()
-        .filter(|o| o.state.is_some())
-        .map(|o| o.owner)
-        .collect();
     for (owner, elements) in by_owner {
         let what = format!("recorded, but not in nftables: {}", elements.join(", "));
-        let cure = again(&owner, recorded.contains(&owner));
-        found.push(Finding::problem(format!("rules of {owner}"), what).cured_by(cure));
+        let problem = Finding::problem(format!("rules of {owner}"), what);
+        found.push(problem.cured_by("fairlead net setup"));
     }
     Ok(())
 }
@@ -134,11 +129,6 @@ fn missing(node: &Node) -> Result<Vec<(Owner, Element)>, AttachError> {
         .filter(|record| !record.is_worked_on() && !record.is_gone())
         .map(|record| record.owner)
         .collect();
-    let present: BTreeSet<Element> = node
-        .host()
-        .firewall(|firewall| firewall.list())?
-        .into_iter()
-        .collect();
     let masquerades = masquerades.into_iter().map(|row| {
         let element = Element::Masquerade {
             address: row.addr,
@@ -147,17 +137,21 @@ fn missing(node: &Node) -> Result<Vec<(Owner, Element)>, AttachError> {
         (row.owner, element)
     });
     let ports = ports.into_iter().flat_map(|port| {
-        let elements = fairlead_plugins::published(&port.claim);
+        let elements = fairlead_plugins::published(&port.claim, &port.owner);
         elements
             .into_iter()
             .map(move |element| (port.owner.clone(), element))
     });
-    let missing: BTreeSet<(Owner, Element)> = masquerades
+    let wanted: BTreeSet<(Owner, Element)> = masquerades
         .chain(ports)
-        .filter(|(_, element)| !present.contains(element))
-        .collect();
-    Ok(missing
-        .into_iter()
         .filter(|(owner, _)| whole.contains(owner))
+        .collect();
+    let elements: Vec<Element> = wanted.iter().map(|(_, element)| element.clone()).collect();
+    let missing: BTreeSet<Element> = node
+        .host()
+        .firewall(|firewall| Ok(firewall.missing(&elements)?.into_iter().cloned().collect()))?;
+    Ok(wanted
+        .into_iter()
+        .filter(|(_, element)| missing.contains(element))
         .collect())
 }

@@ -231,7 +231,10 @@ impl Trial {
         match ours.split(' ').collect::<Vec<_>>()[..] {
             ["gc"] => drop(self.node().gc(false).unwrap()),
             ["doctor"] => drop(self.look()),
-            ["net", "setup"] => self.setup(),
+            ["net", "setup"] => {
+                self.setup();
+                self.node().restore(false).unwrap();
+            }
             ["cluster", "set", "--kw", keyword] => {
                 let changes = [Change::Set(keyword.parse::<KeyOp>().unwrap())];
                 let node = fairlead_config::nodename();

@@ -7,6 +7,7 @@ mod serve;
 mod tests;
 
 pub use args::CniArgs;
+pub(crate) use serve::refuse_own_namespace;
 pub use serve::{PluginIo, serve};
 
 use crate::{CniError, CniResult, Code, NetConf, SpecVersion};

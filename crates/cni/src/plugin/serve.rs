@@ -301,7 +301,7 @@ fn check_version(command: Command, config: &str, versions: &[SpecVersion]) -> Re
 
 /// A plugin that took the host's namespace for the container's would move or
 /// delete the host's own interfaces.
-fn refuse_own_namespace(call: &Call) -> Result<(), CniError> {
+pub(crate) fn refuse_own_namespace(call: &Call) -> Result<(), CniError> {
     let Some(netns) = call.netns.as_deref().filter(|_| !call.netns_override) else {
         return Ok(());
     };

@@ -3,6 +3,7 @@
 use super::error::{RuntimeError, Said};
 use super::program::{Ended, Program};
 use crate::conf::is_program_name;
+use crate::plugin::refuse_own_namespace;
 use crate::{Builtins, Call, CniError, CniResult, Command, Plugin, SpecVersion};
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
@@ -153,7 +154,10 @@ fn run_built_in(
     plugin: &dyn Plugin,
 ) -> Result<Option<CniResult>, CniError> {
     match command {
-        Command::Add => return plugin.add(call).map(Some),
+        Command::Add => {
+            refuse_own_namespace(call)?;
+            return plugin.add(call).map(Some);
+        }
         Command::Del => plugin.del(call)?,
         Command::Check => plugin.check(call)?,
         Command::Gc => plugin.gc(call)?,

@@ -120,7 +120,10 @@ impl Runtime<'_> {
         }
         self.arguments(params, &owner)?;
         for plugin in &list.plugins {
-            self.invoker().find(plugin.plugin_type(), &self.path)?;
+            // One that gives the addresses and is missing would fail ADD, and DEL as well.
+            for name in std::iter::once(plugin.plugin_type()).chain(plugin.ipam_type()) {
+                self.invoker().find(name, &self.path)?;
+            }
         }
         if self.load(&owner)?.is_some() {
             return Err(RuntimeError::AlreadyAttached { owner });
@@ -139,7 +142,10 @@ impl Runtime<'_> {
             match self.run(Command::Add, list, plugin, Some(params), &result) {
                 Ok(next) => result = next,
                 Err(failed) => {
-                    let begun = if failed.did_nothing() { i } else { i + 1 };
+                    // A built-in plugin's ADD is whole or not at all; a DEL after it
+                    // could only take away what was there before.
+                    let clean = failed.did_nothing() || self.is_built_in(plugin);
+                    let begun = if clean { i } else { i + 1 };
                     let begun = &list.plugins[..begun];
                     return Err(self.undo(list, begun, params, &result, failed));
                 }
@@ -151,6 +157,11 @@ impl Runtime<'_> {
             Ok(()) => Ok(result),
             Err(failed) => Err(self.undo(list, &list.plugins, params, &Some(result), failed)),
         }
+    }
+
+    fn is_built_in(&self, plugin: &PluginEntry) -> bool {
+        let found = self.invoker().find(plugin.plugin_type(), &self.path);
+        matches!(found, Ok(Found::BuiltIn(_)))
     }
 
     fn undo(

@@ -5,7 +5,7 @@ use crate::cli::{CniArgs, CniCommand, CniListArgs};
 use anyhow::{Context as _, Result};
 use fairlead_attach::{Node, Sandbox};
 use fairlead_cni::conf::{Fault, load_file};
-use fairlead_cni::runtime::{AttachmentParams, PluginReport};
+use fairlead_cni::runtime::{AttachmentCache, AttachmentParams, PluginReport};
 use fairlead_cni::{CniArgs as PluginArgs, ConfList};
 use fairlead_types::{ContainerId, NetworkName};
 use serde::Serialize;
@@ -13,7 +13,10 @@ use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(context: &Context, command: CniCommand) -> Result<Status> {
-    let node = context.node()?;
+    let node = match &command {
+        CniCommand::Del(_) | CniCommand::Gc(_) => context.node_by_records()?,
+        _ => context.node()?,
+    };
     let cache = node.cache(None);
     let runtime = node.runtime(&cache);
     match command {
@@ -31,8 +34,14 @@ pub(crate) fn run(context: &Context, command: CniCommand) -> Result<Status> {
                 Ok(list) => runtime.del_list(&list, &params)?,
                 // The file may be gone by now; the record has what DEL needs.
                 Err(error) => {
-                    let network = NetworkName::new(&arguments.list.config).map_err(|_| error)?;
-                    runtime.del_recorded(&params.owner(&network))?;
+                    let network = NetworkName::new(&arguments.list.config);
+                    let owner = network.map(|network| params.owner(&network));
+                    match owner {
+                        Ok(owner) if cache.load(&owner).is_ok_and(|found| found.is_some()) => {
+                            runtime.del_recorded(&owner)?;
+                        }
+                        _ => return Err(error),
+                    }
                 }
             }
         }
@@ -85,6 +94,10 @@ fn params(arguments: &CniArgs) -> Result<AttachmentParams> {
                 arguments.capabilities
             )
         })?;
+    let mut pairs = arguments.args.split(';').filter(|pair| !pair.is_empty());
+    if let Some(pair) = pairs.find(|pair| !pair.contains('=')) {
+        anyhow::bail!("--args: {pair:?} is no KEY=VALUE");
+    }
     let args = PluginArgs::parse(&arguments.args).pairs().to_vec();
     let params = AttachmentParams::new(container, arguments.ifname.clone(), Some(path));
     Ok(AttachmentParams {

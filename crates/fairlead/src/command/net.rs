@@ -9,6 +9,7 @@ use fairlead_attach::Node;
 use fairlead_networks::{
     Branch, Catalog, Listing, Report, Status as Usage, StatusRow, UsedAddress,
 };
+use serde::Serialize;
 
 pub(crate) fn run(context: &Context, command: NetCommand) -> Result<Status> {
     match command {
@@ -97,22 +98,33 @@ fn usage_row(row: &StatusRow, verbose: bool) -> Row {
     line
 }
 
+/// What `net setup` did: the networks, and what somebody had flushed.
+#[derive(Serialize)]
+struct Setup {
+    #[serde(flatten)]
+    report: Report,
+    restored: Vec<String>,
+}
+
 fn setup(context: &Context, dry_run: bool) -> Result<Status> {
     let node = context.node()?;
-    let report: Report = fairlead_networks::setup(node.config(), dry_run)?;
-    context.output.show(&report, |report| {
-        let steps: String = report
-            .steps
+    let report = fairlead_networks::setup(node.config(), dry_run)?;
+    let restored = node.restore(dry_run)?;
+    let done = Setup { report, restored };
+    context.output.show(&done, |done| {
+        let steps = done.report.steps.iter().map(|step| format!("{step}\n"));
+        let restored = done
+            .restored
             .iter()
-            .map(|step| format!("{step}\n"))
-            .collect();
-        if steps.is_empty() {
+            .map(|element| format!("restore {element}\n"));
+        let text: String = steps.chain(restored).collect();
+        if text.is_empty() {
             "nothing to do\n".into()
         } else {
-            steps
+            text
         }
     })?;
-    for problem in &report.problems {
+    for problem in &done.report.problems {
         let word = if problem.is_warning() {
             "warning"
         } else {
@@ -120,7 +132,7 @@ fn setup(context: &Context, dry_run: bool) -> Result<Status> {
         };
         note(format_args!("fairlead: {word}: {problem}"));
     }
-    Ok(if report.is_complete() {
+    Ok(if done.report.is_complete() {
         Status::Done
     } else {
         Status::Failed

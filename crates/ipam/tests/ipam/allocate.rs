@@ -164,6 +164,7 @@ fn addresses_of_gone_namespaces_are_reclaimed_when_there_is_no_other() {
     let live = NetnsRef::of(&path).unwrap();
     let gone = NetnsRef {
         ino: live.ino + 1,
+        born: 0,
         ..live.clone()
     };
     let sets = sets(r#"{"subnet":"10.1.0.0/29"}"#);

@@ -62,10 +62,7 @@ impl Host {
         let marked = self
             .route
             .change_link(index, &change, bridge)
-            .and_then(|()| match sysctl::write(&observe::accept_ra(bridge), "0") {
-                Err(error) if !error.is_not_found() => Err(error),
-                _ => Ok(()),
-            });
+            .and_then(|()| sysctl::write_if_possible(&observe::accept_ra(bridge), "0"));
         marked.map_err(|error| {
             // Ours for sure: the kernel refuses to make a link that is there.
             match self.route.delete_link(index, bridge) {

@@ -53,11 +53,17 @@ fn texts<S: serde::Serializer>(problems: &[NetworkError], to: S) -> Result<S::Ok
 /// What keeps any network from being set up: the present state cannot be read, or
 /// another setup cannot be waited for.
 pub fn setup(config: &Config, dry_run: bool) -> Result<Report, NetworkError> {
-    let (desired, mut problems) = Desired::of(config)?;
     let lock = match dry_run {
         true => None,
         false => Some(lock(config)?),
     };
+    // Another setup may have been waited for, with newer declarations than ours.
+    let newest = match &lock {
+        Some(_) => Some(Config::load(config.root(), config.node())?),
+        None => None,
+    };
+    let config = newest.as_ref().unwrap_or(config);
+    let (desired, mut problems) = Desired::of(config)?;
     let observed = Observed::read(config, &desired)?;
     let plan = plan(&desired, &observed);
     problems.extend(plan.problems);

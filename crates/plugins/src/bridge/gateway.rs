@@ -72,10 +72,7 @@ fn make_bridge(route: &mut Route, conf: &BridgeConf) -> Result<Link, fairlead_ke
         _ => {}
     }
     // The routes of the bridge are ours: no router's announcement may change them.
-    match sysctl::write(&format!("net/ipv6/conf/{}/accept_ra", conf.bridge), "0") {
-        Err(error) if !error.is_not_found() && !error.is_forbidden() => return Err(error),
-        _ => {}
-    }
+    sysctl::write_if_possible(&format!("net/ipv6/conf/{}/accept_ra", conf.bridge), "0")?;
     route
         .link(&conf.bridge)?
         .ok_or_else(|| fairlead_kernel::KernelError::Absent {

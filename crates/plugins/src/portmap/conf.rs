@@ -1,8 +1,9 @@
 //! The configuration of `portmap`, and the port mappings of a call.
 
+use super::conditions;
 use fairlead_cni::{Call, CniError, CniResult, Code};
 use fairlead_types::Protocol;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -52,24 +53,79 @@ struct Keys {
     external_set_mark_chain: Option<String>,
 }
 
+/// Whose connections to the published ports are masqueraded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Masquerade {
+    /// Nobody's.
+    #[default]
+    Nobody,
+    /// Those of the host itself and of the container's own network, which could not
+    /// work without.
+    Own,
+    /// Everyone's.
+    Everyone,
+}
+
 /// What a call asks of `portmap`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct PortmapConf {
-    /// Whether connections from the host itself and from the container's own network
-    /// to its published ports are masqueraded, without which they cannot work.
-    pub(super) snat: bool,
+    pub(super) masquerade: Masquerade,
     pub(super) mappings: Vec<PortMapping>,
+    /// In the words of `nft`; none without conditions. As are those of version 6.
+    pub(super) conditions_v4: Option<String>,
+    pub(super) conditions_v6: Option<String>,
 }
 
 impl PortmapConf {
     pub(super) fn of(call: &Call) -> Result<Self, CniError> {
         let keys: Keys = call.config.decode().map_err(parse_context)?;
-        refuse_unsupported(&keys).map_err(parse_context)?;
+        let mappings = call.config.runtime_config("portMappings");
+        Self::from_keys(&keys, mappings).map_err(parse_context)
+    }
+
+    fn from_keys(keys: &Keys, mappings: Option<&Value>) -> Result<Self, CniError> {
+        refuse_unsupported(keys)?;
+        let words = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
         Ok(Self {
-            snat: keys.snat.unwrap_or(true),
-            mappings: mappings(call.config.runtime_config("portMappings"))
-                .map_err(parse_context)?,
+            masquerade: match (keys.snat.unwrap_or(true), keys.masq_all.unwrap_or(false)) {
+                (false, _) => Masquerade::Nobody,
+                (true, false) => Masquerade::Own,
+                (true, true) => Masquerade::Everyone,
+            },
+            conditions_v4: conditions::of_config(
+                "conditionsV4",
+                &words(&keys.conditions_v4),
+                true,
+            )?,
+            conditions_v6: conditions::of_config(
+                "conditionsV6",
+                &words(&keys.conditions_v6),
+                false,
+            )?,
+            mappings: self::mappings(mappings)?,
         })
+    }
+
+    /// The conditions for the ports of one family.
+    pub(super) fn conditions(&self, v4: bool) -> Option<&String> {
+        let conditions = if v4 {
+            &self.conditions_v4
+        } else {
+            &self.conditions_v6
+        };
+        conditions.as_ref()
+    }
+
+    /// The prefix whose connections to a container in `net` are masqueraded.
+    pub(super) fn masqueraded(&self, net: IpNet) -> Option<IpNet> {
+        match self.masquerade {
+            Masquerade::Nobody => None,
+            Masquerade::Own => Some(net.trunc()),
+            Masquerade::Everyone => Some(match net {
+                IpNet::V4(_) => IpNet::V4(Ipv4Net::default()),
+                IpNet::V6(_) => IpNet::V6(Ipv6Net::default()),
+            }),
+        }
     }
 }
 
@@ -77,8 +133,7 @@ fn parse_context(error: CniError) -> CniError {
     error.context("failed to parse config")
 }
 
-/// What only the iptables backend of the reference has is refused by name, since
-/// doing without it would publish more than was asked for.
+/// What only the iptables backend of the reference can do is refused by name.
 fn refuse_unsupported(keys: &Keys) -> Result<(), CniError> {
     if keys.mark_masq_bit.is_some() && keys.external_set_mark_chain.is_some() {
         return Err(CniError::internal(
@@ -91,40 +146,21 @@ fn refuse_unsupported(keys: &Keys) -> Result<(), CniError> {
     {
         return Err(CniError::internal("MasqMarkBit must be between 0 and 31"));
     }
-    let unsupported = |key: &str, value: &dyn std::fmt::Display, cure: &str| {
-        let text = format!("{key} {value} is not supported: {cure}");
+    let unsupported = |key: &str, value: &str, why: &str| {
+        let text = format!("{key} {value:?} is not supported: {why}");
         Err(CniError::new(Code::UNSUPPORTED_FIELD, text))
     };
     match keys.backend.as_deref() {
         None | Some("" | "nftables") => {}
         Some(other) => {
-            return unsupported(
-                "backend",
-                &format_args!("{other:?}"),
-                "leave it out or set \"nftables\"",
-            );
+            let why = "ports are published by nftables only; leave it out or set \"nftables\"";
+            return unsupported("backend", other, why);
         }
-    }
-    if keys.masq_all == Some(true) {
-        return unsupported(
-            "masqAll",
-            &true,
-            "leave it out; clients keep their addresses",
-        );
     }
     if let Some(chain) = &keys.external_set_mark_chain {
-        let cure = "masquerading needs no mark here; leave it out";
-        return unsupported("externalSetMarkChain", &format_args!("{chain:?}"), cure);
-    }
-    let conditions = [
-        ("conditionsV4", &keys.conditions_v4),
-        ("conditionsV6", &keys.conditions_v6),
-    ];
-    for (key, value) in conditions {
-        if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
-            let cure = "publish on one address with hostIP, or filter in a table of your own";
-            return unsupported(key, &format_args!("{value:?}"), cure);
-        }
+        let why = "it is a chain of iptables, and masquerading needs no mark here; \
+                   leave it out, and set masqAll to masquerade every client";
+        return unsupported("externalSetMarkChain", chain, why);
     }
     Ok(())
 }
@@ -205,6 +241,68 @@ mod tests {
 
     fn parse(value: Value) -> Result<Vec<PortMapping>, CniError> {
         mappings(Some(&json!([value])))
+    }
+
+    fn from_keys(keys: Value) -> Result<PortmapConf, CniError> {
+        PortmapConf::from_keys(&serde_json::from_value(keys).unwrap(), None)
+    }
+
+    #[test]
+    fn keys_of_the_reference_are_taken() {
+        for (keys, masquerade) in [
+            (json!({}), Masquerade::Own),
+            (json!({"snat": false}), Masquerade::Nobody),
+            (json!({"masqAll": true}), Masquerade::Everyone),
+            (json!({"masqAll": true, "snat": false}), Masquerade::Nobody),
+            (
+                json!({"masqAll": false, "markMasqBit": 31}),
+                Masquerade::Own,
+            ),
+            (
+                json!({"markMasqBit": 0, "backend": "nftables"}),
+                Masquerade::Own,
+            ),
+        ] {
+            assert_eq!(from_keys(keys).unwrap().masquerade, masquerade);
+        }
+        let conf = from_keys(json!({
+            "conditionsV4": ["!", "-d", "192.0.2.0/24"],
+            "conditionsV6": ["ip6 saddr fd00::/8"],
+        }));
+        let conf = conf.unwrap();
+        assert_eq!(conf.conditions(true).unwrap(), "ip daddr != 192.0.2.0/24");
+        assert_eq!(conf.conditions(false).unwrap(), "ip6 saddr fd00::/8");
+        let conf = from_keys(json!({"conditionsV4": [], "conditionsV6": null})).unwrap();
+        assert_eq!((conf.conditions_v4, conf.conditions_v6), (None, None));
+    }
+
+    #[test]
+    fn keys_of_iptables_are_refused_with_the_cure() {
+        for (keys, words) in [
+            (
+                json!({"backend": "iptables"}),
+                ["backend \"iptables\"", "set \"nftables\""],
+            ),
+            (
+                json!({"externalSetMarkChain": "KUBE-MARK"}),
+                ["externalSetMarkChain \"KUBE-MARK\"", "leave it out"],
+            ),
+            (
+                json!({"conditionsV6": ["-m", "mac"]}),
+                ["conditionsV6", "\"-m\""],
+            ),
+        ] {
+            let error = from_keys(keys).unwrap_err();
+            assert_eq!(error.code, Code::UNSUPPORTED_FIELD);
+            assert!(words.iter().all(|word| error.msg.contains(word)), "{error}");
+        }
+        for keys in [
+            json!({"markMasqBit": 32}),
+            json!({"markMasqBit": -1}),
+            json!({"markMasqBit": 3, "externalSetMarkChain": "X"}),
+        ] {
+            assert_eq!(from_keys(keys).unwrap_err().code, Code::INTERNAL);
+        }
     }
 
     #[test]

@@ -2,12 +2,28 @@
 //!
 //! The claim of a port is a row of the node's registry, written first: a port that
 //! another attachment holds is refused with the holder's name. The port itself is one
-//! element of a map, so that the ten thousandth costs what the first one did.
+//! element of a map, so that the ten thousandth costs what the first one did. Only a
+//! port under conditions (`conditionsV4`, `conditionsV6`) is a rule of its own; its
+//! tag is the name of the cable and the port, so that the record finds it again. Under
+//! conditions or not, a host port has one holder.
+//!
+//! The keys of the reference plugin that differ here:
+//!
+//! - `conditionsV4`, `conditionsV6`: source and destination prefixes, in the words of
+//!   iptables or of nftables whatever `backend` says; all of them must hold. Any other
+//!   match is refused, since a port without it would be open to more than was asked.
+//! - `masqAll`: masquerades every connection to the ports, not only those of the
+//!   container's own network and of the host. Without effect where `snat` is false.
+//! - `markMasqBit`: checked (0 to 31) and without effect: masquerading needs no mark.
+//! - `externalSetMarkChain` and `backend` other than `nftables`: refused, since there
+//!   are no iptables chains here.
 
+mod conditions;
 mod conf;
 
 pub use conf::{PortMapping, PortMappings};
 
+use crate::cable::host_text;
 use crate::error::{first_of, kernel};
 use crate::host::Host;
 use crate::undo::{Undo, all_or_nothing};
@@ -28,16 +44,24 @@ pub(crate) struct Portmap {
     pub(crate) host: Rc<Host>,
 }
 
-/// The set elements of a claimed port: the port itself, and what lets the container's
-/// own network use it.
-pub fn published(claim: &PortClaim) -> Vec<Element> {
-    let port = Element::Publish(Publish {
+/// The elements of a port that `owner` has claimed: the port itself, and what lets the
+/// container's own network use it.
+pub fn published(claim: &PortClaim, owner: &Owner) -> Vec<Element> {
+    let publish = Publish {
         protocol: claim.protocol,
         host_ip: claim.host,
         host_port: claim.port,
         target_ip: claim.target.ip(),
         target_port: claim.target.port(),
-    });
+    };
+    let port = match &claim.conditions {
+        None => Element::Publish(publish),
+        Some(text) => Element::PublishIf {
+            publish,
+            conditions: conditions::of_record(text, claim.target.is_ipv4()),
+            tag: format!("{} {publish}", host_text(owner)),
+        },
+    };
     let hairpin = claim.hairpin.map(|subnet| Element::Hairpin {
         address: claim.target.ip(),
         subnet,
@@ -45,16 +69,19 @@ pub fn published(claim: &PortClaim) -> Vec<Element> {
     std::iter::once(port).chain(hairpin).collect()
 }
 
-/// The set elements of several ports, each once.
-fn elements(claims: &[PortClaim]) -> Vec<Element> {
-    let mut elements: Vec<Element> = claims.iter().flat_map(published).collect();
+/// The elements of several ports, each once.
+fn elements(claims: &[PortClaim], owner: &Owner) -> Vec<Element> {
+    let mut elements: Vec<Element> = claims
+        .iter()
+        .flat_map(|claim| published(claim, owner))
+        .collect();
     elements.sort_unstable();
     elements.dedup();
     elements
 }
 
 /// Every port of every mapping, for each family of the container.
-fn claims(conf: &PortmapConf, addresses: &[IpNet]) -> Vec<PortClaim> {
+fn claims(conf: &PortmapConf, addresses: &[IpNet]) -> Result<Vec<PortClaim>, CniError> {
     let mut all: Vec<PortClaim> = Vec::new();
     for mapping in &conf.mappings {
         let family = |net: &&IpNet| {
@@ -69,16 +96,28 @@ fn claims(conf: &PortmapConf, addresses: &[IpNet]) -> Vec<PortClaim> {
                     host: mapping.host_ip.filter(|ip| !ip.is_unspecified()),
                     port: mapping.host_port + offset,
                     target: SocketAddr::new(net.addr(), mapping.container_port + offset),
-                    hairpin: conf.snat.then(|| net.trunc()),
+                    hairpin: conf.masqueraded(*net),
+                    conditions: conf.conditions(net.addr().is_ipv4()).cloned(),
                 };
-                // Of a port that is named twice the first counts.
-                if !all.iter().any(|known| same_place(known, &claim)) {
-                    all.push(claim);
+                match all.iter().find(|known| same_place(known, &claim)) {
+                    None => all.push(claim),
+                    Some(known) if known.target == claim.target => {}
+                    Some(known) => return Err(twice(known, &claim)),
                 }
             }
         }
     }
-    all
+    Ok(all)
+}
+
+fn twice(one: &PortClaim, other: &PortClaim) -> CniError {
+    CniError::internal(format!(
+        "host port {}/{} is published twice: to port {} and to port {} of the container",
+        one.port,
+        one.protocol,
+        one.target.port(),
+        other.target.port()
+    ))
 }
 
 fn same_place(one: &PortClaim, other: &PortClaim) -> bool {
@@ -93,7 +132,7 @@ impl Plugin for Portmap {
         let previous =
             previous.ok_or_else(|| CniError::internal("must be called as chained plugin"))?;
         let addresses = container_addresses(call, &previous);
-        let claims = claims(&conf, &addresses);
+        let claims = claims(&conf, &addresses)?;
         if claims.is_empty() {
             return Ok(previous.into_owned());
         }
@@ -109,12 +148,15 @@ impl Plugin for Portmap {
     fn check(&self, call: &Call) -> Result<(), CniError> {
         let conf = PortmapConf::of(call)?;
         let result = verify::previous(call)?;
-        let wanted = elements(&claims(&conf, &container_addresses(call, &result)));
-        if wanted.is_empty() {
+        let claims = claims(&conf, &container_addresses(call, &result))?;
+        if claims.is_empty() {
             return Ok(());
         }
-        let present = self.host.with_firewall(|firewall| firewall.list())?;
-        match wanted.iter().find(|element| !present.contains(element)) {
+        let wanted = elements(&claims, &call.owner()?);
+        let missing = self
+            .host
+            .with_firewall(|firewall| Ok(firewall.missing(&wanted)?.first().copied()))?;
+        match missing {
             None => Ok(()),
             Some(missing) => Err(CniError::internal(format!(
                 "could not check published ports: {missing} is missing"
@@ -149,16 +191,23 @@ impl Portmap {
         })?;
         let holder = owner.clone();
         undo.push(move || unpublish(&self.host, &holder));
-        let old: Vec<PortClaim> = old.iter().map(|port| port.claim).collect();
-        let new = elements(claims);
-        let old: Vec<Element> = elements(&old)
-            .into_iter()
-            .filter(|e| !new.contains(e))
-            .collect();
+        let old: Vec<PortClaim> = old.into_iter().map(|port| port.claim).collect();
+        let new = elements(claims, owner);
+        let mut old = elements(&old, owner);
+        old.retain(|element| !new.iter().any(|new| replaces(new, element)));
         self.host
             .with_firewall(|firewall| firewall.change(&new, &old))?;
         forget_connections(claims)?;
         allow_localnet(claims)
+    }
+}
+
+/// Whether adding `new` does away with `old`: it is the same, or a rule that takes the
+/// place of the one with its tag, other conditions or not.
+fn replaces(new: &Element, old: &Element) -> bool {
+    match (new, old) {
+        (Element::PublishIf { tag: new, .. }, Element::PublishIf { tag: old, .. }) => new == old,
+        _ => new == old,
     }
 }
 
@@ -168,8 +217,8 @@ fn unpublish(host: &Host, owner: &Owner) -> Result<(), CniError> {
     if ports.is_empty() {
         return Ok(());
     }
-    let claims: Vec<PortClaim> = ports.iter().map(|port| port.claim).collect();
-    host.with_firewall(|firewall| firewall.remove(&elements(&claims)))?;
+    let claims: Vec<PortClaim> = ports.into_iter().map(|port| port.claim).collect();
+    host.with_firewall(|firewall| firewall.remove(&elements(&claims, owner)))?;
     let flushed = forget_connections(&claims);
     host.with_store(|store| store.write(|tx| tx.release_ports(owner)))?;
     flushed
@@ -226,6 +275,8 @@ fn allow_localnet(claims: &[PortClaim]) -> Result<(), CniError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conf::Masquerade;
+    use fairlead_types::{ContainerId, IfName, NetworkName};
 
     fn mapping(host_port: u16, host_ip: Option<&str>, range: u16) -> PortMapping {
         PortMapping {
@@ -241,12 +292,27 @@ mod tests {
         let addresses: Vec<IpNet> = addresses.iter().map(|net| net.parse().unwrap()).collect();
         claims(
             &PortmapConf {
-                snat: true,
                 mappings,
+                ..PortmapConf::default()
             },
             &addresses,
         )
+        .unwrap()
         .len()
+    }
+
+    #[test]
+    fn a_port_that_is_published_twice_differently_is_refused() {
+        let other = PortMapping {
+            container_port: 90,
+            ..mapping(8081, None, 1)
+        };
+        let conf = PortmapConf {
+            mappings: vec![mapping(8080, None, 2), other],
+            ..PortmapConf::default()
+        };
+        let error = claims(&conf, &["10.0.0.5/24".parse().unwrap()]).unwrap_err();
+        assert!(error.msg.contains("8081/tcp"), "{error}");
     }
 
     #[test]
@@ -270,10 +336,91 @@ mod tests {
     fn one_hairpin_element_serves_all_ports_of_an_address() {
         let net: IpNet = "10.0.0.5/24".parse().unwrap();
         let conf = PortmapConf {
-            snat: true,
             mappings: vec![mapping(8080, None, 3)],
+            masquerade: Masquerade::Own,
+            ..PortmapConf::default()
         };
-        let elements = elements(&claims(&conf, &[net]));
+        let elements = elements(&claims(&conf, &[net]).unwrap(), &owner());
         assert_eq!(elements.len(), 4);
+    }
+
+    fn owner() -> Owner {
+        Owner {
+            network: NetworkName::new("n".repeat(100)).unwrap(),
+            container: ContainerId::new("c".repeat(64)).unwrap(),
+            ifname: IfName::new("interface-long1").unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_longest_port_under_conditions_has_a_tag_that_fits() {
+        let ip: IpAddr = "fd00:1111:2222:3333:4444:5555:6666:7777".parse().unwrap();
+        let claim = PortClaim {
+            protocol: Protocol::Sctp,
+            host: Some(ip),
+            port: 65535,
+            target: SocketAddr::new(ip, 65534),
+            hairpin: None,
+            conditions: Some("ip6 saddr fd00::/8 ip6 daddr != fd01::1".into()),
+        };
+        let found = published(&claim, &owner());
+        let [
+            Element::PublishIf {
+                conditions, tag, ..
+            },
+        ] = found.as_slice()
+        else {
+            panic!("{found:?}");
+        };
+        assert_eq!(conditions.len(), 2);
+        assert!(tag.starts_with("veth"), "{tag}");
+        assert!(tag.len() <= 127, "{}: {tag}", tag.len());
+    }
+
+    #[test]
+    fn each_family_has_its_own_conditions_and_no_port_loses_them() {
+        let nets: Vec<IpNet> = ["10.0.0.5/24", "fd00::5/64"]
+            .map(|net| net.parse().unwrap())
+            .into();
+        let conf = PortmapConf {
+            mappings: vec![mapping(8080, None, 1)],
+            conditions_v4: Some("ip saddr 192.0.2.0/24".into()),
+            masquerade: Masquerade::Everyone,
+            ..PortmapConf::default()
+        };
+        let claims = claims(&conf, &nets).unwrap();
+        let elements = elements(&claims, &owner());
+        let texts: Vec<String> = elements.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "publish 8080/tcp to [fd00::5]:80",
+                "hairpin 10.0.0.5 for 0.0.0.0/0",
+                "hairpin fd00::5 for ::/0",
+                "publish 8080/tcp to 10.0.0.5:80 if ip saddr 192.0.2.0/24",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rule_replaces_the_one_with_its_tag_whatever_its_conditions() {
+        let claim = |conditions: Option<&str>| PortClaim {
+            protocol: Protocol::Tcp,
+            host: None,
+            port: 8080,
+            target: "10.0.0.5:80".parse().unwrap(),
+            hairpin: None,
+            conditions: conditions.map(Into::into),
+        };
+        let element = |conditions| published(&claim(conditions), &owner()).remove(0);
+        let (one, other) = (
+            element(Some("ip saddr 192.0.2.1")),
+            element(Some("ip saddr 192.0.2.2")),
+        );
+        assert_ne!(one, other);
+        assert!(replaces(&one, &other));
+        assert!(!replaces(&one, &element(None)));
+        assert!(!replaces(&element(None), &one));
+        assert!(replaces(&element(None), &element(None)));
     }
 }
