@@ -101,8 +101,8 @@ pub fn ours(host: &NetNs, root: &Path, conflist: &Value, case: Case, count: u32)
             }
             if case == Case::Port {
                 let claim = claim(address, subnet, FIRST_PORT + u16::try_from(at).unwrap_or(0));
-                tx.claim_ports(&owner, None, &[claim])?;
                 elements.push(publish(&claim));
+                tx.claim_ports(&owner, None, &[claim])?;
                 elements.push(Element::Hairpin { address, subnet });
             }
         }
@@ -132,6 +132,7 @@ fn claim(address: IpAddr, subnet: IpNet, port: u16) -> PortClaim {
         port,
         target: SocketAddr::new(address, floor::CONTAINER_PORT),
         hairpin: Some(subnet),
+        conditions: None,
     }
 }
 

@@ -102,9 +102,9 @@ impl Runtime<'_> {
     /// Puts a container on a network: ADD of each plugin in order, each given the
     /// result of the one before. The attachment is recorded before the first, so
     /// that [`Runtime::del_recorded`] and [`Runtime::gc_list`] can finish after a
-    /// crash. When one fails, it and those before it are undone by DEL in reverse
-    /// order; the record stays only if that failed too. A plugin that is missing is
-    /// found before the first runs.
+    /// crash. When one fails, those before it are undone by DEL in reverse order, and it
+    /// too unless it is built in, whose ADD is whole or not at all; the record stays only
+    /// if that failed. A plugin that is missing is found before the first runs.
     ///
     /// # Errors
     /// [`RuntimeError::Add`] with the first failure and what could not be undone;

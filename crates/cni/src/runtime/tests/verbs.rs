@@ -56,18 +56,18 @@ fn add_hands_the_result_from_plugin_to_plugin() {
 }
 
 #[test]
-fn a_chain_that_fails_is_undone_in_reverse_with_the_failing_plugin() {
+fn a_chain_that_fails_is_undone_in_reverse_but_for_the_built_in_plugin_that_failed() {
     type Case = (
         &'static str,
         &'static [&'static str],
         Option<&'static [&'static str]>,
     );
     let cases: [Case; 3] = [
-        ("a ADD", &["a ADD", "a DEL"], None),
-        ("b ADD", &["a ADD", "b ADD", "b DEL", "a DEL"], Some(&["a"])),
+        ("a ADD", &["a ADD"], None),
+        ("b ADD", &["a ADD", "b ADD", "a DEL"], Some(&["a"])),
         (
             "c ADD",
-            &["a ADD", "b ADD", "c ADD", "c DEL", "b DEL", "a DEL"],
+            &["a ADD", "b ADD", "c ADD", "b DEL", "a DEL"],
             Some(&["a", "b"]),
         ),
     ];
@@ -101,7 +101,7 @@ fn a_chain_that_fails_is_undone_in_reverse_with_the_failing_plugin() {
 #[test]
 fn an_undo_that_fails_goes_on_and_both_errors_are_kept() {
     let f = Fixture::new();
-    for failing in ["c ADD", "c DEL", "b DEL"] {
+    for failing in ["c ADD", "b DEL"] {
         f.plugins.fail(failing);
     }
     let list = list("1.0.0", &["a", "b", "c"]);
@@ -109,7 +109,7 @@ fn an_undo_that_fails_goes_on_and_both_errors_are_kept() {
     assert_eq!(
         error.to_string(),
         "add to network net: ADD of plugin c: no c ADD; undoing it failed too: \
-         DEL of plugin c: no c DEL; DEL of plugin b: no b DEL"
+         DEL of plugin b: no b DEL"
     );
     assert_eq!(f.plugins.words().last().unwrap(), "a DEL");
     // The record stays for whoever cleans up.
