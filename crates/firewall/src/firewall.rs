@@ -165,6 +165,19 @@ impl Firewall {
             .collect())
     }
 
+    /// The checks of hardware addresses, without a look at anything else.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`].
+    pub fn mac_checks(&mut self) -> Result<Vec<Element>, FirewallError> {
+        if !self.nft.has_table(BRIDGE_TABLE)? {
+            return Ok(Vec::new());
+        }
+        let elements = self.nft.elements(BRIDGE_TABLE, ALLOWED)?;
+        let checks = elements.iter().filter_map(|e| Element::read(ALLOWED, e));
+        Ok(checks.collect())
+    }
+
     /// The tags of the ports that are published under conditions.
     ///
     /// # Errors

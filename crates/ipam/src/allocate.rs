@@ -72,8 +72,10 @@ pub fn allocate_in(tx: &Tx<'_>, request: &Request<'_>) -> Result<Allocation, Ipa
         tx,
         request,
         held: tx.addresses_in(pool, request.owner)?,
-        reclaimed: None,
+        reclaimed: Vec::new(),
+        searched: false,
     };
+    search.forget_earlier()?;
     let mut wanted = request.requested.to_vec();
     let mut leases = Vec::with_capacity(request.sets.len());
     for (index, set) in request.sets.iter().enumerate() {
@@ -101,7 +103,7 @@ pub fn allocate_in(tx: &Tx<'_>, request: &Request<'_>) -> Result<Allocation, Ipa
     }
     Ok(Allocation {
         leases,
-        reclaimed: search.reclaimed.unwrap_or_default(),
+        reclaimed: search.reclaimed,
         imported,
     })
 }
@@ -138,11 +140,26 @@ struct Search<'a> {
     request: &'a Request<'a>,
     /// What the owner had before.
     held: Vec<IpAddr>,
-    /// Who lost an address; none while nobody was looked at.
-    reclaimed: Option<Vec<Owner>>,
+    /// Who lost an address.
+    reclaimed: Vec<Owner>,
+    /// Whether the whole pool was looked at for containers that are gone.
+    searched: bool,
 }
 
 impl<'a> Search<'a> {
+    /// A container that is started again under its name may have died without a DEL: what
+    /// it had in a namespace that is gone is free.
+    fn forget_earlier(&mut self) -> Result<(), StoreError> {
+        let mut held = Vec::new();
+        for addr in std::mem::take(&mut self.held) {
+            if !self.reclaim_one(addr)? {
+                held.push(addr);
+            }
+        }
+        self.held = held;
+        Ok(())
+    }
+
     /// The address asked for.
     fn certain<'s>(
         &mut self,
@@ -219,7 +236,7 @@ impl<'a> Search<'a> {
     /// Frees the addresses of containers whose namespace is gone, once a request;
     /// says whether there were any.
     fn reclaim(&mut self) -> Result<bool, StoreError> {
-        if self.reclaimed.is_some() {
+        if std::mem::replace(&mut self.searched, true) {
             return Ok(false);
         }
         let mut lost = Vec::new();
@@ -232,7 +249,7 @@ impl<'a> Search<'a> {
         lost.sort_unstable();
         lost.dedup();
         let any = !lost.is_empty();
-        self.reclaimed = Some(lost);
+        self.reclaimed.append(&mut lost);
         Ok(any)
     }
 
@@ -242,7 +259,7 @@ impl<'a> Search<'a> {
             return Ok(false);
         };
         self.tx.free_address(pool, addr)?;
-        self.reclaimed.get_or_insert_default().push(address.owner);
+        self.reclaimed.push(address.owner);
         Ok(true)
     }
 }

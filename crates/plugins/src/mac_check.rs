@@ -20,7 +20,7 @@ pub(crate) fn remove(host: &Host, port: &IfName) -> Result<(), CniError> {
         let of_port = |element: &Element| {
             matches!(element, Element::MacCheck { ifname, .. } if ifname == port)
         };
-        let checks: Vec<Element> = firewall.list()?.into_iter().filter(of_port).collect();
+        let checks: Vec<Element> = firewall.mac_checks()?.into_iter().filter(of_port).collect();
         if checks.is_empty() { Ok(()) } else { firewall.remove(&checks) }
     })
 }

@@ -204,6 +204,53 @@ fn addresses_of_gone_namespaces_are_reclaimed_when_there_is_no_other() {
 }
 
 #[test]
+fn a_container_that_died_and_is_started_again_under_its_name_gets_an_address() {
+    let node = Node::new();
+    let mut store = node.open();
+    let path = node.dir.path().join("ns");
+    std::fs::write(&path, "").unwrap();
+    let live = NetnsRef::of(&path).unwrap();
+    let gone = NetnsRef {
+        ino: live.ino + 1,
+        ..live.clone()
+    };
+    let sets = sets(r#"{"subnet":"10.1.0.0/29"}"#);
+    node.add(&mut store, &sets, "a", (&[], Some(&gone)))
+        .unwrap();
+    let given = node
+        .add(&mut store, &sets, "a", (&[], Some(&live)))
+        .unwrap();
+    assert_eq!(given.reclaimed, [owner("a")]);
+    let error = node
+        .add(&mut store, &sets, "a", (&[], Some(&live)))
+        .unwrap_err();
+    assert!(error.to_string().contains("duplicate"), "{error}");
+}
+
+#[test]
+fn a_reclaimed_request_does_not_keep_another_range_from_being_reclaimed() {
+    let node = Node::new();
+    let mut store = node.open();
+    let path = node.dir.path().join("ns");
+    std::fs::write(&path, "").unwrap();
+    let live = NetnsRef::of(&path).unwrap();
+    let gone = NetnsRef {
+        ino: live.ino + 1,
+        ..live.clone()
+    };
+    let mut both = sets(r#"{"subnet":"10.1.0.0/24"}"#);
+    both.extend(sets(r#"{"subnet":"fd00::/126"}"#));
+    for name in ["a", "b"] {
+        node.add(&mut store, &both, name, (&[], Some(&gone)))
+            .unwrap();
+    }
+    let given = node
+        .add(&mut store, &both, "c", (&[ip("10.1.0.2")], Some(&live)))
+        .unwrap();
+    assert_eq!(given.leases.len(), 2);
+}
+
+#[test]
 fn two_hundred_at_once_get_two_hundred_addresses() {
     let node = Node::new();
     let sets = sets(r#"{"subnet":"10.1.0.0/24"}"#);

@@ -241,6 +241,10 @@ pub(super) fn ensure_vlan_gateway(
     let name = IfName::new(format!("{}.{vlan}", conf.bridge))
         .map_err(|error| CniError::internal(format!("failed to create vlan interface: {error}")))?;
     if let Some(link) = route.link(&name).map_err(kernel)? {
+        // A call that was killed may have left it down.
+        if !link.up {
+            route.set_up(link.index, &name).map_err(kernel)?;
+        }
         return Ok((link, name));
     }
     let here = NetNs::current().map_err(kernel)?;
@@ -257,7 +261,13 @@ pub(super) fn ensure_vlan_gateway(
         mtu: conf.mtu,
         master: Some(bridge.index),
     };
-    all_or_nothing(|undo| make_vlan_cable(route, &cable, undo, conf, vlan)).map(|link| (link, name))
+    let made = all_or_nothing(|undo| make_vlan_cable(route, &cable, undo, conf, vlan));
+    match (made, route.link(&name).map_err(kernel)?) {
+        (Ok(link), _) => Ok((link, name)),
+        // Another call made it in this moment.
+        (Err(_), Some(link)) => Ok((link, name)),
+        (Err(error), None) => Err(error),
+    }
 }
 
 fn make_vlan_cable(
