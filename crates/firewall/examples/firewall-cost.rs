@@ -1,5 +1,5 @@
 //! Prints what each change of the firewall costs, with no element and with ten
-//! thousand. Run as root: `cargo run --release -p fairlead-firewall --example cost`.
+//! thousand. Run as root: `cargo run --release -p fairlead-firewall --example firewall-cost`.
 
 use fairlead_firewall::{Element, Firewall, FirewallError, Publish};
 use fairlead_kernel::NetNs;

@@ -9,7 +9,7 @@
 pub(crate) const VERSION: i64 = 1;
 
 /// The size of a page in bytes. Smaller ones make the log shorter but the tables
-/// deeper: at 10,000 addresses they cost a fifth more (measured by `examples/cost`).
+/// deeper: at 10,000 addresses they cost a fifth more (measured by `examples/store-cost`).
 pub(crate) const PAGE_SIZE: u32 = 4096;
 
 /// Makes the tables of [`VERSION`].
