@@ -22,7 +22,7 @@ demo: deps build ## put two containers on a network, publish a port, take it all
 	@scripts/demo $(RELEASE)
 
 test: deps build ## every test: pure, on this kernel, on User Mode Linux, end to end
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --no-fail-fast
 
 lint: ## formatter and clippy, warnings are errors
 	$(CARGO) fmt --all --check
