@@ -35,7 +35,7 @@ pub(super) const TABLE: &[(&str, &str)] = &[
     ),
     (
         "network#a.dev=br/0",
-        "network#a.dev = \"br/0\": interface name \"br/0\" has the character '/'; '/', ':', white space and control characters are not allowed",
+        "network#a.dev = \"br/0\": interface name \"br/0\" has the character '/'; '/', ':', '%', white space and control characters are not allowed",
     ),
     (
         "network#abcdefghijkl.network=10.2.0.0/16",
