@@ -1,6 +1,6 @@
 //! `kill -9` at every step, injected from outside by `strace`.
 
-use fairlead_tests::{Node, Place};
+use fairlead_tests::{Node, Place, eventually, patience};
 use serde_json::Value;
 
 use super::inhabited;
@@ -239,14 +239,34 @@ fn setup_killed_at_any_message_to_the_kernel_is_finished_by_the_next() {
     let set = "fairlead cluster set --kw 'network#app.network=10.31.0.0/24 fd00:31::/64'";
     node.sh(set).silent();
     node.sh("fairlead net setup").done();
-    let made = without_numbers(&node.world());
+    let own_route = |world: &[String]| {
+        world
+            .iter()
+            .any(|l| l.starts_with("host: local fd00:31::1 "))
+    };
+    let made = eventually(patience(), || {
+        let world = without_numbers(&node.world());
+        if own_route(&world) {
+            Ok(world)
+        } else {
+            Err(world)
+        }
+    });
     node.sh("fairlead cluster unset --kw network#app.network")
         .silent();
     node.sh("fairlead net setup").done();
     let away = node.world();
     let settle = |what: &str| {
         node.sh("fairlead net setup").done();
-        assert_eq!(without_numbers(&node.world()), made, "{what}");
+        // The kernel makes an IPv6 address's own route a moment after the address.
+        eventually(patience(), || {
+            let now = without_numbers(&node.world());
+            if now == made {
+                Ok(())
+            } else {
+                Err((what.to_owned(), now))
+            }
+        });
         assert_eq!(
             node.sh("fairlead net setup").done(),
             "nothing to do\n",
