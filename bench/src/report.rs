@@ -49,8 +49,9 @@ pub fn markdown(measured: &Measured, about: &Circumstances) -> String {
     } = about;
     let mut text = format!(
         "# Attach and detach, {day}, Linux {kernel}\n\n{processor}; {repeats} rounds; \
-         load before {before}, after {after}\n\nOurs: `{}`; reference: `{}`\n\n{NOTES}\n",
-        programs.fairlead.display(),
+         load before {before}, after {after}\n\nOurs: fairlead {}; reference: the plugins in \
+         `{}`\n\n{NOTES}\n",
+        env!("CARGO_PKG_VERSION"),
         programs.reference.display()
     );
     text += &times(measured, "ADD", true);

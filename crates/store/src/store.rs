@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The log's length from which [`Store::checkpoint_if_large`] folds it back, in
-/// bytes: some forty attachments. The first process that opens the file while no
+/// bytes: some twenty attachments. The first process that opens the file while no
 /// other has it open reads the whole log, so it must not be long.
-const LARGE_LOG: u64 = 256 * 1024;
+const LARGE_LOG: u64 = 128 * 1024;
 
 /// The length at which a write folds the log back by itself, in bytes: nobody
 /// seems to do it elsewhere.
-const HUGE_LOG: u64 = 16 * LARGE_LOG;
+const HUGE_LOG: u64 = 32 * LARGE_LOG;
 
 /// The node's state file, open.
 #[derive(Debug)]
