@@ -3,6 +3,7 @@
 
 use crate::{AttachError, Node};
 use fairlead_firewall::Element;
+use std::collections::BTreeSet;
 
 impl Node {
     /// Puts the elements back that records stand for and the kernel lacks; returns them.
@@ -21,7 +22,9 @@ impl Node {
         let ports = ports
             .iter()
             .flat_map(|port| fairlead_plugins::published(&port.claim, &port.owner));
-        let recorded: Vec<Element> = masquerades.chain(ports).collect();
+        // One hairpin serves all ports of an address.
+        let recorded: BTreeSet<Element> = masquerades.chain(ports).collect();
+        let recorded: Vec<Element> = recorded.into_iter().collect();
         if recorded.is_empty() {
             return Ok(Vec::new());
         }
