@@ -155,18 +155,23 @@ fn a_failure_leaves_nothing() {
     );
 }
 
-#[test]
-fn addresses_of_gone_namespaces_are_reclaimed_when_there_is_no_other() {
-    let node = Node::new();
-    let mut store = node.open();
+/// A namespace that is there, and one that had the same path before.
+fn live_and_gone(node: &Node) -> (NetnsRef, NetnsRef) {
     let path = node.dir.path().join("ns");
     std::fs::write(&path, "").unwrap();
     let live = NetnsRef::of(&path).unwrap();
     let gone = NetnsRef {
         ino: live.ino + 1,
-        born: 0,
         ..live.clone()
     };
+    (live, gone)
+}
+
+#[test]
+fn addresses_of_gone_namespaces_are_reclaimed_when_there_is_no_other() {
+    let node = Node::new();
+    let mut store = node.open();
+    let (live, gone) = live_and_gone(&node);
     let sets = sets(r#"{"subnet":"10.1.0.0/29"}"#);
     for (name, netns) in [
         ("a", &live),
@@ -207,13 +212,7 @@ fn addresses_of_gone_namespaces_are_reclaimed_when_there_is_no_other() {
 fn a_container_that_died_and_is_started_again_under_its_name_gets_an_address() {
     let node = Node::new();
     let mut store = node.open();
-    let path = node.dir.path().join("ns");
-    std::fs::write(&path, "").unwrap();
-    let live = NetnsRef::of(&path).unwrap();
-    let gone = NetnsRef {
-        ino: live.ino + 1,
-        ..live.clone()
-    };
+    let (live, gone) = live_and_gone(&node);
     let sets = sets(r#"{"subnet":"10.1.0.0/29"}"#);
     node.add(&mut store, &sets, "a", (&[], Some(&gone)))
         .unwrap();
@@ -231,13 +230,7 @@ fn a_container_that_died_and_is_started_again_under_its_name_gets_an_address() {
 fn a_reclaimed_request_does_not_keep_another_range_from_being_reclaimed() {
     let node = Node::new();
     let mut store = node.open();
-    let path = node.dir.path().join("ns");
-    std::fs::write(&path, "").unwrap();
-    let live = NetnsRef::of(&path).unwrap();
-    let gone = NetnsRef {
-        ino: live.ino + 1,
-        ..live.clone()
-    };
+    let (live, gone) = live_and_gone(&node);
     let mut both = sets(r#"{"subnet":"10.1.0.0/24"}"#);
     both.extend(sets(r#"{"subnet":"fd00::/126"}"#));
     for name in ["a", "b"] {
