@@ -1,11 +1,12 @@
 //! Attach: a checked plan, then the chain of the network's plugins.
 
+use crate::detach::is_abandoned;
 use crate::list::Attachment;
 use crate::{AttachError, AttachRequest, Node};
 use fairlead_cni::ConfList;
 use fairlead_cni::runtime::{AttachmentParams, RuntimeError};
 use fairlead_kernel::NetNs;
-use fairlead_store::{Attachment as Record, AttachmentState, StoreError};
+use fairlead_store::StoreError;
 use fairlead_types::Owner;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -33,16 +34,12 @@ impl Node {
         let Some(record) = record else {
             return self.clear_unrecorded(owner);
         };
-        let abandoned = |record: &Record| {
-            record.state != AttachmentState::Ready
-                || record.netns.as_ref().is_some_and(|netns| !netns.is_live())
-        };
-        if !abandoned(&record) {
+        if !is_abandoned(&record) {
             return Err(AttachError::AlreadyAttached {
                 owner: Box::new(owner.clone()),
             });
         }
-        self.detach_one("attach", owner, abandoned).map(drop)
+        self.detach_one("attach", owner, is_abandoned).map(drop)
     }
 
     /// Addresses and ports without an attachment are a runtime's, which called the

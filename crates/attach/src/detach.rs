@@ -3,7 +3,9 @@
 use crate::error::all;
 use crate::{AttachError, Node, Sandbox};
 use fairlead_kernel::NetNs;
-use fairlead_store::{Actor, Attachment as Record, AttachmentFilter, Claim, NetnsRef};
+use fairlead_store::{
+    Actor, Attachment as Record, AttachmentFilter, AttachmentState, Claim, NetnsRef,
+};
 use fairlead_types::{ContainerId, IfName, NetworkName, ObjectName, Owner};
 
 /// Which attachments are meant; every condition that is given must hold.
@@ -95,6 +97,13 @@ impl Node {
             }
         }
     }
+}
+
+/// Whether an attachment is garbage once nobody works on it: it never became ready, a
+/// detach did not end, or its namespace is gone.
+pub(crate) fn is_abandoned(record: &Record) -> bool {
+    record.state != AttachmentState::Ready
+        || record.netns.as_ref().is_some_and(|netns| !netns.is_live())
 }
 
 /// A namespace as a person names it: by its path, and by what is behind it now.

@@ -1,12 +1,13 @@
 //! Garbage collection: what no living container holds is taken away.
 
+use crate::detach::is_abandoned;
 use crate::error::all;
 use crate::{AttachError, Node};
 use fairlead_firewall::Element;
 use fairlead_kernel::Route;
 use fairlead_networks::Catalog;
 use fairlead_plugins::Host;
-use fairlead_store::{Attachment, AttachmentState, OwnerRecord};
+use fairlead_store::{AttachmentState, OwnerRecord};
 use fairlead_types::Owner;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -101,11 +102,7 @@ impl Node {
         let owner = &record.owner;
         let mut errors = Vec::new();
         if record.state.is_some() {
-            let garbage = |now: &Attachment| {
-                now.state != AttachmentState::Ready
-                    || now.netns.as_ref().is_some_and(|netns| !netns.is_live())
-            };
-            errors.extend(self.detach_one("collect", owner, garbage).err());
+            errors.extend(self.detach_one("collect", owner, is_abandoned).err());
         }
         // What a plugin of the chain left, and what came without an attachment.
         let released = fairlead_plugins::release_dead(self.host(), owner);
@@ -155,20 +152,8 @@ fn orphans(
     present: Vec<Element>,
     mut tags: Vec<String>,
 ) -> Result<(Vec<Element>, Vec<String>), AttachError> {
-    let (masquerades, ports) =
-        host.store(|store| store.read(|view| Ok((view.masquerades()?, view.ports()?))))?;
-    let known: BTreeSet<Element> = masquerades
-        .iter()
-        .map(|row| Element::Masquerade {
-            address: row.addr,
-            subnet: row.subnet,
-        })
-        .chain(
-            ports
-                .iter()
-                .flat_map(|port| fairlead_plugins::published(&port.claim, &port.owner)),
-        )
-        .collect();
+    let recorded = host.store(|store| store.read(fairlead_plugins::recorded))?;
+    let known: BTreeSet<Element> = recorded.into_iter().map(|(_, element)| element).collect();
     let known_tags: BTreeSet<&str> = known
         .iter()
         .filter_map(|element| match element {

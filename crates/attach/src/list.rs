@@ -2,7 +2,7 @@
 
 use crate::{AttachError, Node};
 use fairlead_cni::conf::AttachmentId;
-use fairlead_store::{Address, AttachmentState, Port, StoreError, View};
+use fairlead_store::{Address, Attachment as Record, AttachmentState, Port, StoreError, View};
 use fairlead_types::{IfName, NetworkName, ObjectName, Owner, Protocol};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -83,13 +83,8 @@ impl Node {
         })?;
         let mut all = BTreeMap::new();
         for record in records {
-            let entry = entry(&mut all, &record.owner);
-            entry.object = record.object;
-            entry.netns = record.netns.map(|netns| netns.path);
-            entry.host_interface = record.host_ifname;
-            entry.state = record.state;
-            entry.origin = Origin::Fairlead;
-            entry.since = record.since;
+            let attachment = entry(&mut all, &record.owner);
+            add_record(attachment, record);
         }
         for address in addresses {
             add_address(entry(&mut all, &address.owner), &address);
@@ -152,12 +147,7 @@ impl Node {
         let mut all = BTreeMap::new();
         let attachment = entry(&mut all, owner);
         if let Some(record) = record {
-            attachment.object = record.object;
-            attachment.netns = record.netns.map(|netns| netns.path);
-            attachment.host_interface = record.host_ifname;
-            attachment.state = record.state;
-            attachment.origin = Origin::Fairlead;
-            attachment.since = record.since;
+            add_record(attachment, record);
         }
         addresses
             .iter()
@@ -187,6 +177,15 @@ fn entry<'a>(all: &'a mut BTreeMap<Owner, Attachment>, owner: &Owner) -> &'a mut
         origin: Origin::Runtime,
         since: 0,
     })
+}
+
+fn add_record(attachment: &mut Attachment, record: Record) {
+    attachment.object = record.object;
+    attachment.netns = record.netns.map(|netns| netns.path);
+    attachment.host_interface = record.host_ifname;
+    attachment.state = record.state;
+    attachment.origin = Origin::Fairlead;
+    attachment.since = record.since;
 }
 
 fn add_address(attachment: &mut Attachment, address: &Address) {

@@ -12,18 +12,12 @@ impl Node {
     /// # Errors
     /// [`AttachError`] when the state cannot be read or the kernel refuses.
     pub fn restore(&self, dry_run: bool) -> Result<Vec<String>, AttachError> {
-        let (masquerades, ports) = self
+        let recorded = self
             .host()
-            .store(|store| store.read(|view| Ok((view.masquerades()?, view.ports()?))))?;
-        let masquerades = masquerades.iter().map(|row| Element::Masquerade {
-            address: row.addr,
-            subnet: row.subnet,
-        });
-        let ports = ports
-            .iter()
-            .flat_map(|port| fairlead_plugins::published(&port.claim, &port.owner));
+            .store(|store| store.read(fairlead_plugins::recorded))?;
         // One hairpin serves all ports of an address.
-        let recorded: BTreeSet<Element> = masquerades.chain(ports).collect();
+        let recorded: BTreeSet<Element> =
+            recorded.into_iter().map(|(_, element)| element).collect();
         let recorded: Vec<Element> = recorded.into_iter().collect();
         if recorded.is_empty() {
             return Ok(Vec::new());

@@ -2,6 +2,7 @@
 
 use fairlead_cni::{CniError, Code};
 use fairlead_kernel::KernelError;
+use fairlead_types::IfName;
 use std::fmt::Display;
 
 /// A refusal of the kernel. `EBUSY` and `EAGAIN` are worth another try.
@@ -44,4 +45,11 @@ pub(crate) fn first_of(
     .collect::<Vec<_>>()
     .join("; ");
     Err(first.with_details(details))
+}
+
+/// A link that was there a moment ago.
+pub(crate) fn gone(name: &IfName) -> CniError {
+    CniError::internal(format!(
+        "interface {name} is gone: something else removed it"
+    ))
 }

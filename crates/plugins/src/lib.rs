@@ -26,6 +26,6 @@ mod verify;
 
 pub use cable::host_name;
 pub use host::Host;
-pub use portmap::{PortMapping, PortMappings, published};
-pub use records::release_dead;
+pub use portmap::PortMapping;
+pub use records::{recorded, release_dead};
 pub use set::{NAMES, PluginSet, run_program};

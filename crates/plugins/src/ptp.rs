@@ -6,7 +6,7 @@
 use crate::bridge::{masquerade_backend, mtu};
 use crate::cable::{self, Cable};
 use crate::container::{ContainerEnd, Settings, enable_forwarding, has_ipv6, open_sandbox};
-use crate::error::kernel;
+use crate::error::{gone, kernel};
 use crate::host::Host;
 use crate::ipam::Ipam;
 use crate::undo::{Undo, all_or_nothing};
@@ -228,10 +228,4 @@ fn host_side(
         }
     }
     Ok(())
-}
-
-fn gone(name: &IfName) -> CniError {
-    CniError::internal(format!(
-        "interface {name} is gone: something else removed it"
-    ))
 }

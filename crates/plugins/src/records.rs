@@ -7,6 +7,7 @@ use crate::ipam::Ipam;
 use crate::portmap::published;
 use crate::{cable, mac_check, masquerade};
 use fairlead_cni::{Call, CniError};
+use fairlead_firewall::Element;
 use fairlead_store::{NetnsRef, StoreError, View};
 use fairlead_types::Owner;
 
@@ -24,6 +25,24 @@ pub(crate) fn collect(host: &Host, ipam: &Ipam, call: &Call) -> Result<(), CniEr
         cable::remove(&port)
     }));
     first_of([links, ipam.gc(call)])
+}
+
+/// Every element of nftables that a record stands for, with its owner. Elements that
+/// several records share (a hairpin of two ports) stand there for each.
+///
+/// # Errors
+/// [`StoreError`] when the state cannot be read.
+pub fn recorded(view: &View<'_>) -> Result<Vec<(Owner, Element)>, StoreError> {
+    let masquerades = view.masquerades()?.into_iter().map(|row| {
+        let element = masquerade::element(&row);
+        (row.owner, element)
+    });
+    let mut all: Vec<(Owner, Element)> = masquerades.collect();
+    for port in view.ports()? {
+        let elements = published(&port.claim, &port.owner).into_iter();
+        all.extend(elements.map(|element| (port.owner.clone(), element)));
+    }
+    Ok(all)
 }
 
 /// Takes away everything of an owner whose container is gone: its cable, the elements of

@@ -120,8 +120,8 @@ pub(super) fn again(owner: &Owner, is_ours: bool) -> String {
 
 /// The elements that records stand for and nftables has not.
 fn missing(node: &Node) -> Result<Vec<(Owner, Element)>, AttachError> {
-    let (owners, masquerades, ports) = node.host().store(|store| {
-        store.read(|view| Ok::<_, StoreError>((view.owners()?, view.masquerades()?, view.ports()?)))
+    let (owners, recorded) = node.host().store(|store| {
+        store.read(|view| Ok::<_, StoreError>((view.owners()?, fairlead_plugins::recorded(view)?)))
     })?;
     // What is garbage or being worked on is not expected to be whole.
     let whole: BTreeSet<Owner> = owners
@@ -129,21 +129,8 @@ fn missing(node: &Node) -> Result<Vec<(Owner, Element)>, AttachError> {
         .filter(|record| !record.is_worked_on() && !record.is_gone())
         .map(|record| record.owner)
         .collect();
-    let masquerades = masquerades.into_iter().map(|row| {
-        let element = Element::Masquerade {
-            address: row.addr,
-            subnet: row.subnet,
-        };
-        (row.owner, element)
-    });
-    let ports = ports.into_iter().flat_map(|port| {
-        let elements = fairlead_plugins::published(&port.claim, &port.owner);
-        elements
-            .into_iter()
-            .map(move |element| (port.owner.clone(), element))
-    });
-    let wanted: BTreeSet<(Owner, Element)> = masquerades
-        .chain(ports)
+    let wanted: BTreeSet<(Owner, Element)> = recorded
+        .into_iter()
         .filter(|(owner, _)| whole.contains(owner))
         .collect();
     let elements: Vec<Element> = wanted.iter().map(|(_, element)| element.clone()).collect();

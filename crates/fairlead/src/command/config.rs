@@ -2,7 +2,7 @@
 
 use super::{Context, Status};
 use crate::cli::{ConfigCommand, EvalArgs, GetArgs, KeysArgs, SetArgs};
-use crate::output::{note, write};
+use crate::output::note;
 use anyhow::Result;
 use fairlead_config::{
     Change, Config, ConfigError, KeyOp, KeyPath, Target, change, keywords, nodename,
@@ -133,6 +133,5 @@ fn list_keywords(context: &Context) -> Result<Status> {
         let header = ["KEYWORD", "TYPE", "DEFAULT", "SCOPABLE", "MEANING"];
         context.output.table(&header, all.iter().map(row).collect())
     })?;
-    write("")?;
     Ok(Status::Done)
 }

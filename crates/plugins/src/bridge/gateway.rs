@@ -2,7 +2,7 @@
 
 use super::conf::BridgeConf;
 use crate::cable::Cable;
-use crate::error::kernel;
+use crate::error::{gone, kernel};
 use crate::undo::{Undo, all_or_nothing};
 use fairlead_cni::{CniError, CniResult, Interface, Route as CniRoute};
 use fairlead_kernel::route::{
@@ -324,12 +324,6 @@ pub(super) fn set_vlans(
         }
     }
     route.add_vlans(port, false, vlans, name).map_err(kernel)
-}
-
-pub(super) fn gone(name: &IfName) -> CniError {
-    CniError::internal(format!(
-        "interface {name} is gone: something else removed it"
-    ))
 }
 
 pub(super) fn described(link: &Link) -> Interface {

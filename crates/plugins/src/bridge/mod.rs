@@ -7,7 +7,7 @@ pub(crate) use conf::{masquerade_backend, mtu};
 
 use crate::cable::{self, Cable};
 use crate::container::{ContainerEnd, Settings, enable_forwarding, has_ipv6, open_sandbox};
-use crate::error::kernel;
+use crate::error::{gone, kernel};
 use crate::host::Host;
 use crate::ipam::Ipam;
 use crate::undo::{Undo, all_or_nothing};
@@ -17,9 +17,7 @@ use fairlead_cni::{Call, CniError, CniResult, Interface, Plugin};
 use fairlead_kernel::route::{Link, LinkKind, PortOptions};
 use fairlead_kernel::{NetNs, Route};
 use fairlead_types::{IfName, Owner};
-use gateway::{
-    described, ensure_addresses, ensure_bridge, ensure_vlan_gateway, gone, plan_gateways,
-};
+use gateway::{described, ensure_addresses, ensure_bridge, ensure_vlan_gateway, plan_gateways};
 use ipnet::IpNet;
 use std::rc::Rc;
 

@@ -25,9 +25,6 @@ pub struct PortMapping {
     pub range: u16,
 }
 
-/// The value of the capability `portMappings`.
-pub type PortMappings = Vec<PortMapping>;
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {

@@ -21,7 +21,7 @@
 mod conditions;
 mod conf;
 
-pub use conf::{PortMapping, PortMappings};
+pub use conf::PortMapping;
 
 use crate::cable::host_text;
 use crate::error::{first_of, kernel};
@@ -46,7 +46,7 @@ pub(crate) struct Portmap {
 
 /// The elements of a port that `owner` has claimed: the port itself, and what lets the
 /// container's own network use it.
-pub fn published(claim: &PortClaim, owner: &Owner) -> Vec<Element> {
+pub(crate) fn published(claim: &PortClaim, owner: &Owner) -> Vec<Element> {
     let publish = Publish {
         protocol: claim.protocol,
         host_ip: claim.host,
