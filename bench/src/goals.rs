@@ -4,6 +4,7 @@ use crate::prepare::Bed;
 use crate::round::Measured;
 use crate::scenario::{Case, Scenario, Who};
 use crate::stats::Summary;
+use std::fmt;
 
 /// ADD takes at most so many times the floor; with masquerade and a port, the second.
 const ADD_TO_FLOOR: (f64, f64) = (2.0, 3.0);
@@ -24,6 +25,13 @@ pub struct Goal {
     pub scenario: Scenario,
     /// What must be, in words.
     pub what: &'static str,
+    /// How much of it was measured.
+    pub limit: Limit,
+}
+
+/// What was measured, and its limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
     /// What was measured.
     pub value: f64,
     /// The limit.
@@ -32,8 +40,8 @@ pub struct Goal {
     pub at_least: bool,
 }
 
-impl Goal {
-    /// Whether it was reached.
+impl Limit {
+    /// Whether it was kept.
     #[must_use]
     pub fn is_reached(&self) -> bool {
         if self.at_least {
@@ -41,6 +49,20 @@ impl Goal {
         } else {
             self.value <= self.limit
         }
+    }
+}
+
+/// As three cells of a table.
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.at_least { "at least" } else { "at most" };
+        let reached = if self.is_reached() {
+            "reached"
+        } else {
+            "**missed**"
+        };
+        let Self { value, limit, .. } = self;
+        write!(f, "{value:.2} | {sign} {limit} | {reached}")
     }
 }
 
@@ -76,9 +98,11 @@ fn of_scenario(measured: &Measured, bed: &Bed) -> Vec<Goal> {
         Some(Goal {
             scenario,
             what,
-            value: value?,
-            limit,
-            at_least,
+            limit: Limit {
+                value: value?,
+                limit,
+                at_least,
+            },
         })
     };
     let floor = measured.floor_of(scenario);
@@ -139,14 +163,7 @@ mod tests {
 
     #[test]
     fn a_limit_itself_is_reached_and_what_lies_beyond_is_not() {
-        let scenario = Scenario {
-            who: Who::Ours,
-            case: Case::Plain,
-            taken: 0,
-        };
-        let goal = |value, at_least| Goal {
-            scenario,
-            what: "",
+        let goal = |value, at_least| Limit {
             value,
             limit: 2.0,
             at_least,

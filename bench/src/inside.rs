@@ -17,8 +17,8 @@ pub fn is_inside() -> bool {
     std::env::var_os(MARK).is_some()
 }
 
-/// Starts this program again in new network and mount namespaces, and returns how it
-/// ended.
+/// Starts this program again in new network, mount and UTS namespaces, and returns how
+/// it ended.
 ///
 /// # Errors
 /// When this is not root, or `unshare` cannot be started.
@@ -28,7 +28,7 @@ pub fn start_again(arguments: &[OsString]) -> Result<ExitStatus> {
     }
     let program = std::env::current_exe().context("find the program itself")?;
     Command::new("unshare")
-        .args(["--mount", "--net", "--propagation", "private"])
+        .args(["--mount", "--net", "--uts", "--propagation", "private"])
         .arg(program)
         .args(arguments)
         .env(MARK, "1")

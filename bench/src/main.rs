@@ -7,9 +7,9 @@ use clap::Parser;
 use fairlead_bench::inside::{self, Place};
 use fairlead_bench::prepare::Programs;
 use fairlead_bench::report::{self, Circumstances};
-use fairlead_bench::{memory, round};
+use fairlead_bench::{machine, memory, round};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 /// Measures what attaching a container to a bridge and detaching it takes: Fairlead,
@@ -61,16 +61,16 @@ fn run(options: &Options, arguments: &[OsString]) -> Result<ExitCode> {
         });
     }
     let programs = programs(options)?;
-    let results = results(options)?;
+    let results = report::directory(options.results.as_deref())?;
     let repeats = if options.quick { 10 } else { options.repeats };
-    let before = load();
+    let before = machine::load();
     let place = Place::prepare()?;
     let measured = round::run(&place, &programs, repeats)?;
     let about = Circumstances {
-        day: day()?,
-        kernel: read("/proc/sys/kernel/osrelease"),
-        processor: processor(),
-        load: [before, load()],
+        day: machine::day()?,
+        kernel: machine::kernel(),
+        processor: machine::processor(),
+        load: [before, machine::load()],
         repeats,
         programs,
     };
@@ -127,55 +127,4 @@ fn build_floor() -> Result<()> {
         bail!("the floor's program does not build");
     }
     Ok(())
-}
-
-fn results(options: &Options) -> Result<PathBuf> {
-    let chosen = options.results.clone().unwrap_or_else(|| {
-        let source = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-        source.unwrap_or_else(|| "bench".into()).join("results")
-    });
-    let absolute = std::path::absolute(chosen).context("find the directory of the reports")?;
-    if absolute.starts_with(Place::DIR) || absolute.starts_with("/var/lib/cni") {
-        bail!(
-            "the reports would be lost in {}: choose another directory",
-            absolute.display()
-        );
-    }
-    Ok(absolute)
-}
-
-fn day() -> Result<String> {
-    let output = Command::new("date")
-        .args(["-u", "+%F"])
-        .output()
-        .context("start date")?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-fn processor() -> String {
-    let info = read("/proc/cpuinfo");
-    let models: Vec<&str> = info
-        .lines()
-        .filter(|line| line.starts_with("model name"))
-        .filter_map(|line| line.split_once(": ").map(|(_, model)| model))
-        .collect();
-    format!(
-        "{} x {}",
-        models.len(),
-        models.first().unwrap_or(&"unknown processor")
-    )
-}
-
-fn load() -> String {
-    read("/proc/loadavg")
-        .split(' ')
-        .take(3)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn read(path: impl AsRef<Path>) -> String {
-    std::fs::read_to_string(path)
-        .map(|text| text.trim().to_owned())
-        .unwrap_or_default()
 }

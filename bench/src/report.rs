@@ -1,11 +1,12 @@
 //! The tables, as Markdown and as JSON.
 
 use crate::goals::{Goal, judge, ratio};
+use crate::inside::Place;
 use crate::prepare::{Bed, Programs};
 use crate::round::Measured;
 use crate::scenario::{Case, Scenario, TAKEN, Who};
 use crate::stats::Summary;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -140,16 +141,7 @@ fn goals(goals: &[Goal]) -> String {
     );
     for goal in goals {
         let Scenario { who, case, taken } = goal.scenario;
-        let sign = if goal.at_least { "at least" } else { "at most" };
-        let reached = if goal.is_reached() {
-            "reached"
-        } else {
-            "**missed**"
-        };
-        text += &format!(
-            "| {who} | {case} | {taken} | {} | {:.2} | {sign} {} | {reached} |\n",
-            goal.what, goal.value, goal.limit
-        );
+        text += &format!("| {who} | {case} | {taken} | {} | {} |\n", goal.what, goal.limit);
     }
     text
 }
@@ -169,8 +161,9 @@ pub fn json(measured: &Measured, about: &Circumstances) -> Value {
                "add_ms": times(&bed.add), "del_ms": times(&bed.del)})
     });
     let goals = judge(measured).into_iter().map(|goal| {
-        json!({"scenario": scenario(&goal.scenario), "what": goal.what, "value": goal.value,
-               "limit": goal.limit, "at_least": goal.at_least, "reached": goal.is_reached()})
+        json!({"scenario": scenario(&goal.scenario), "what": goal.what, "value": goal.limit.value,
+               "limit": goal.limit.limit, "at_least": goal.limit.at_least,
+               "reached": goal.limit.is_reached()})
     });
     let left_out = measured.left_out.iter();
     let left_out = left_out.map(|(s, why)| json!({"scenario": scenario(s), "reason": why}));
@@ -200,4 +193,23 @@ pub fn write(dir: &Path, measured: &Measured, about: &Circumstances) -> Result<P
     };
     save("json", format!("{:#}\n", json(measured, about)))?;
     save("md", markdown(measured, about))
+}
+
+/// The directory of reports: the chosen one, else `results` beside the program's source.
+///
+/// # Errors
+/// When it lies where everything ends with the run.
+pub fn directory(chosen: Option<&Path>) -> Result<PathBuf> {
+    let chosen = chosen.map(Path::to_owned).unwrap_or_else(|| {
+        let source = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        source.unwrap_or_else(|| "bench".into()).join("results")
+    });
+    let absolute = std::path::absolute(chosen).context("find the directory of the reports")?;
+    if absolute.starts_with(Place::DIR) || absolute.starts_with("/var/lib/cni") {
+        bail!(
+            "the reports would be lost in {}: choose another directory",
+            absolute.display()
+        );
+    }
+    Ok(absolute)
 }

@@ -109,7 +109,7 @@ impl Ran {
 }
 
 /// Where the names are, before every other program.
-fn search_path() -> OsString {
+pub(crate) fn search_path() -> OsString {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     let dir = DIR.get_or_init(|| link_names(&fairlead_binary(), "commands", &NAMES));
     let mut path = dir.clone().into_os_string();
@@ -164,6 +164,16 @@ impl Node {
         }
         self.sh(&line).silent();
         self.sh("fairlead net setup").done();
+    }
+
+    /// Sets keywords of one network in the cluster's configuration, each `OPTION=VALUE`.
+    #[track_caller]
+    pub fn declare(&self, network: &str, options: &[&str]) {
+        let mut line = "fairlead cluster set".to_owned();
+        for option in options {
+            line += &format!(" --kw 'network#{network}.{option}'");
+        }
+        self.sh(&line).done();
     }
 
     /// The text of a file of the node.

@@ -66,3 +66,8 @@ impl Family {
         }
     }
 }
+
+/// Is this an address of version 6?
+pub(crate) fn is_v6(address: &str) -> bool {
+    address.contains(':')
+}

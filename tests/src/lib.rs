@@ -6,27 +6,39 @@
 //! after a kill. The helpers panic with what they saw, for they only serve tests.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod attachment;
 mod built;
+mod certificates;
+mod cluster;
 mod commands;
+mod daemon;
+mod etcd;
 mod family;
 mod node;
 mod patience;
 mod peer;
 mod place;
 mod plugins;
+mod reach;
 mod result;
 mod uml;
 
+pub use agent::{Agent, Readiness};
 pub use attachment::{Attachment, Chain};
 pub use built::{built_binary, fairlead_binary};
+pub use certificates::Authority;
+pub use cluster::{Cluster, Container, Plan, gateway};
 pub use commands::Ran;
+pub use daemon::Daemon;
+pub use etcd::{Etcd, MemberPlan};
 pub use family::Family;
 pub use node::{Node, OUTSIDE_V4, OUTSIDE_V6, Sandbox, UPLINK_V4, UPLINK_V6};
 pub use patience::{eventually, patience};
 pub use peer::{Reply, Server, Transport};
 pub use place::Place;
 pub use plugins::{Call, Failure, Outcome, Plugins};
+pub use reach::{Pinging, full_sized, is_cut_off, reach_each_other, too_long};
 pub use result::{Address, Interface, Route, View};
 pub use uml::{UmlCase, run_under_uml, uml_main};
 

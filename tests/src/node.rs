@@ -19,18 +19,22 @@ pub const OUTSIDE_V4: &str = "198.51.100.2";
 /// The same, version 6.
 pub const OUTSIDE_V6: &str = "2001:db8::2";
 
-/// Makes the inside of a node, in its new namespaces, and stays until its
-/// standard input ends. Duplicate address detection is off for what the node
-/// and the outside make: it would only cost a second for each version 6 address.
-const SETUP: &str = r"
+/// Makes the inside of a node named `$0`, in its new namespaces. Duplicate address
+/// detection is off for what the node and the outside make: it would only cost a
+/// second for each version 6 address.
+const INSIDE: &str = r#"
 set -e
 mount -t tmpfs none /run
 mount -t tmpfs none /var/lib
 mount -t sysfs sys /sys
 mkdir -p /run/netns /run/lock
-hostname node
+hostname "$0"
 echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
 ip link set lo up
+"#;
+
+/// Makes the cable to the outside.
+const CABLE: &str = r"
 ip netns add outside
 ip netns exec outside sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
 ip -batch - <<END
@@ -45,6 +49,10 @@ address add 198.51.100.2/24 dev cable
 address add 2001:db8::2/64 dev cable
 link set cable up
 END
+";
+
+/// Stays until its standard input ends.
+const STAY: &str = r"
 echo ready
 exec cat >/dev/null
 ";
@@ -72,9 +80,26 @@ impl Node {
     #[must_use]
     #[track_caller]
     pub fn new() -> Self {
+        let node = Self::with_inside("node", CABLE);
+        eventually(patience(), || node.cable_is_ready());
+        node
+    }
+
+    /// A new host with no link but `lo`: what is plugged into it is the caller's.
+    ///
+    /// # Panics
+    /// If the namespaces cannot be made: root is needed.
+    #[must_use]
+    #[track_caller]
+    pub fn unplugged(name: &str) -> Self {
+        Self::with_inside(name, "")
+    }
+
+    #[track_caller]
+    fn with_inside(name: &str, more: &str) -> Self {
         let mut holder = Command::new("unshare")
             .args(["--net", "--mount", "--uts", "--propagation", "private"])
-            .args(["sh", "-c", SETUP])
+            .args(["sh", "-c", &format!("{INSIDE}{more}{STAY}"), name])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -89,8 +114,13 @@ impl Node {
             line, "ready\n",
             "no node could be made; root is needed, and what scripts/install-deps installs"
         );
-        eventually(patience(), || node.cable_is_ready());
         node
+    }
+
+    /// The process that holds the namespaces, as `ip link ... netns` takes it.
+    #[must_use]
+    pub fn holder(&self) -> u32 {
+        self.holder.id()
     }
 
     /// The kernel raises a cable some moments after its second end.
@@ -224,6 +254,12 @@ impl Sandbox<'_> {
     #[must_use]
     pub fn netns(&self) -> String {
         format!("/run/netns/{}", self.name)
+    }
+
+    /// The host that it is on.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        self.node
     }
 
     /// Its name, which the tests also use as container id.

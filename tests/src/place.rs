@@ -61,6 +61,12 @@ pub trait Place {
         self.ip_json(&format!("address show dev {name}"))[0].take()
     }
 
+    /// The same, or null when there is none at this moment.
+    fn find_link(&self, name: &str) -> Value {
+        let output = self.try_run(&format!("ip -details -json address show dev {name}"));
+        serde_json::from_slice::<Value>(&output.stdout).map_or(Value::Null, |mut all| all[0].take())
+    }
+
     /// Is there a link of this name?
     fn has_link(&self, name: &str) -> bool {
         self.try_run(&format!("ip link show dev {name}"))

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::built::{built_binary, profile_dir};
+use crate::commands::search_path;
 use crate::plugins::Plugins;
 
 /// A case that runs under the second kernel: its name and what it does.
@@ -18,6 +19,8 @@ pub type UmlCase = (&'static str, fn(&Plugins));
 #[track_caller]
 #[must_use]
 pub fn run_under_uml(program: &str, plugins: &Plugins, modules: &[&str]) -> Vec<String> {
+    // The names are links beside the tests, which cannot be made there.
+    search_path();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/uml-run");
     let mut command = Command::new(&script);
     for module in modules {

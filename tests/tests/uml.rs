@@ -17,3 +17,18 @@ fn vlans_of_ours() {
     let passed = run_under_uml("vlan-cases", &Plugins::ours(), &MODULES);
     assert_eq!(passed.len(), 10, "{passed:?}");
 }
+
+#[test]
+fn tunnels_of_routed_bridges() {
+    let modules = [
+        "bridge",
+        "veth",
+        "ipip",
+        "ip_gre",
+        "ip6_tunnel",
+        "ip6_gre",
+        "vxlan",
+    ];
+    let passed = run_under_uml("tunnel-cases", &Plugins::ours(), &modules);
+    assert_eq!(passed.len(), 3, "{passed:?}");
+}

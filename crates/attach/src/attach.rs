@@ -21,7 +21,9 @@ impl Node {
         let params = plan(&list, request)?;
         let owner = params.owner(&list.name);
         self.clear_abandoned(&owner)?;
-        let cache = self.cache(request.object.as_ref());
+        let cache = self
+            .cache(request.object.as_ref())
+            .of_resource(request.resource.as_ref());
         let added = self.runtime(&cache).add_list(&list, &params);
         added.map_err(|error| already_attached(error, &owner))?;
         self.attachment(&owner)

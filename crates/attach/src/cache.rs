@@ -3,20 +3,31 @@
 use fairlead_cni::runtime::{AttachmentCache, CacheError, CachedAttachment};
 use fairlead_plugins::Host;
 use fairlead_store::{Actor, Attachment, AttachmentFilter, NetnsRef, NewAttachment};
-use fairlead_types::{IfName, NetworkName, ObjectName, Owner};
+use fairlead_types::{IfName, NetworkName, ObjectName, Owner, ResourceName};
 
 /// The attachments of the node's state as the runtime sees them.
 #[derive(Clone, Copy)]
 pub struct StoreCache<'a> {
     host: &'a Host,
     object: Option<&'a ObjectName>,
+    resource: Option<&'a ResourceName>,
 }
 
 impl<'a> StoreCache<'a> {
     /// The cache of a node; what it records is for `object`.
     #[must_use]
     pub fn new(host: &'a Host, object: Option<&'a ObjectName>) -> Self {
-        Self { host, object }
+        Self {
+            host,
+            object,
+            resource: None,
+        }
+    }
+
+    /// The same, and it is for that resource of the object.
+    #[must_use]
+    pub fn of_resource(self, resource: Option<&'a ResourceName>) -> Self {
+        Self { resource, ..self }
     }
 
     fn begin(&self, new: &CachedAttachment) -> Result<(), CacheError> {
@@ -33,6 +44,7 @@ impl<'a> StoreCache<'a> {
             id: new.owner.container.as_str(),
             netns: netns.as_ref(),
             object: self.object,
+            resource: self.resource,
             actor: Some(Actor::current()?),
             host_ifname: None,
             config: &config,

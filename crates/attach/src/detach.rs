@@ -2,11 +2,13 @@
 
 use crate::error::all;
 use crate::{AttachError, Node, Sandbox};
+use fairlead_control as control;
 use fairlead_kernel::NetNs;
 use fairlead_store::{
     Actor, Attachment as Record, AttachmentFilter, AttachmentState, Claim, NetnsRef,
 };
 use fairlead_types::{ContainerId, IfName, NetworkName, ObjectName, Owner};
+use std::time::Duration;
 
 /// Which attachments are meant; every condition that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,20 +39,84 @@ impl Node {
     /// [`AttachError`] for each that could not be finished; the others are gone. The
     /// record of what could not be finished stays, for another detach or `gc`.
     pub fn detach(&self, selector: &Selector) -> Result<Detached, AttachError> {
-        let mut done = Detached::default();
-        let mut errors = Vec::new();
-        for record in self.selected(selector)? {
+        let place = selector.sandbox.as_ref().map(Place::of);
+        // The agent deletes the links of many detaches together.
+        let limit = Some(self.agent_limit());
+        let answer: Option<control::Detached> =
+            self.host()
+                .ask_agent(control::DETACH, limit, |node| control::DetachRequest {
+                    node: Some(node),
+                    network: selector.network.clone(),
+                    container: selector.container.clone(),
+                    sandbox: place.as_ref().map(Place::to_request),
+                    object: selector.object.clone(),
+                    ifname: selector.ifname.clone(),
+                });
+        let (owners, errors) = match answer {
+            Some(answer) => {
+                let errors = answer.errors.into_iter().map(AttachError::Agent);
+                (answer.owners, errors.collect())
+            }
+            None => {
+                let done = self.detach_here(selector, place.as_ref())?;
+                self.host().fold_log()?;
+                done
+            }
+        };
+        all(errors).map(|()| Detached { owners })
+    }
+
+    /// For the agent: does what a detach asked it. What cannot be finished is among the
+    /// errors of the answer.
+    ///
+    /// # Errors
+    /// [`AttachError::Store`] when the records cannot be read; nothing is done then.
+    pub fn detach_asked(
+        &self,
+        asked: control::DetachRequest,
+    ) -> Result<control::Detached, AttachError> {
+        let place = asked.sandbox.map(Place::of_request);
+        let selector = Selector {
+            network: asked.network,
+            sandbox: None,
+            container: asked.container,
+            object: asked.object,
+            ifname: asked.ifname,
+        };
+        let (owners, errors) = self.detach_here(&selector, place.as_ref())?;
+        let errors = errors.iter().map(ToString::to_string).collect();
+        Ok(control::Detached { owners, errors })
+    }
+
+    /// How long the agent may take for a detach: all plugins of a chain, each as long as
+    /// it may, and some more.
+    fn agent_limit(&self) -> Duration {
+        self.time_limit
+            .saturating_mul(2)
+            .max(Duration::from_secs(30))
+    }
+
+    fn detach_here(
+        &self,
+        selector: &Selector,
+        place: Option<&Place>,
+    ) -> Result<(Vec<Owner>, Vec<AttachError>), AttachError> {
+        let (mut owners, mut errors) = (Vec::new(), Vec::new());
+        for record in self.selected(selector, place)? {
             match self.detach_one("detach", &record.owner, |_| true) {
-                Ok(true) => done.owners.push(record.owner),
+                Ok(true) => owners.push(record.owner),
                 Ok(false) => {}
                 Err(error) => errors.push(error),
             }
         }
-        self.host().store(|store| store.checkpoint_if_large())?;
-        all(errors).map(|()| done)
+        Ok((owners, errors))
     }
 
-    fn selected(&self, selector: &Selector) -> Result<Vec<Record>, AttachError> {
+    fn selected(
+        &self,
+        selector: &Selector,
+        place: Option<&Place>,
+    ) -> Result<Vec<Record>, AttachError> {
         let filter = AttachmentFilter {
             network: selector.network.as_ref(),
             container: selector.container.as_ref(),
@@ -60,13 +126,12 @@ impl Node {
         let records = self
             .host()
             .store(|store| store.view().attachments(&filter))?;
-        let sandbox = selector.sandbox.as_ref().map(Place::of);
         let is_meant = |record: &Record| {
             selector
                 .ifname
                 .as_ref()
                 .is_none_or(|ifname| record.owner.ifname == *ifname)
-                && sandbox.as_ref().is_none_or(|place| place.is_of(record))
+                && place.is_none_or(|place| place.is_of(record))
         };
         Ok(records.into_iter().filter(is_meant).collect())
     }
@@ -119,6 +184,20 @@ impl Place {
         Self {
             path,
             id: id.map(|id| (id.dev, id.ino)),
+        }
+    }
+
+    fn of_request(asked: control::SandboxRef) -> Self {
+        Self {
+            path: asked.path,
+            id: asked.id.map(|id| (id.dev, id.ino)),
+        }
+    }
+
+    fn to_request(&self) -> control::SandboxRef {
+        control::SandboxRef {
+            path: self.path.clone(),
+            id: self.id.map(|(dev, ino)| control::Namespace { dev, ino }),
         }
     }
 

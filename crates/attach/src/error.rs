@@ -80,6 +80,9 @@ pub enum AttachError {
         /// The capability that is missing.
         capability: &'static str,
     },
+    /// What the agent told.
+    #[error("{0}")]
+    Agent(String),
     /// Several attachments could not be taken away; the others were.
     #[error("{} could not be finished: {}", count(.0.len()), join(.0))]
     Several(Vec<AttachError>),

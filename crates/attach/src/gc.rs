@@ -92,7 +92,7 @@ impl Node {
             self.host()
                 .firewall(|firewall| firewall.remove_unused_subnets(&ranges))?;
         }
-        self.host().store(|store| store.checkpoint_if_large())?;
+        self.host().fold_log()?;
         all(errors).map(|()| report)
     }
 

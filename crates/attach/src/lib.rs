@@ -10,6 +10,7 @@ mod cache;
 mod detach;
 mod doctor;
 mod error;
+mod fit;
 mod gc;
 mod list;
 mod node;

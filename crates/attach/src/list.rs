@@ -1,9 +1,10 @@
 //! Who is attached where: the node's records as one list.
 
 use crate::{AttachError, Node};
+use fairlead_cni::CniResult;
 use fairlead_cni::conf::AttachmentId;
 use fairlead_store::{Address, Attachment as Record, AttachmentState, Port, StoreError, View};
-use fairlead_types::{IfName, NetworkName, ObjectName, Owner, Protocol};
+use fairlead_types::{IfName, NetworkName, ObjectName, Owner, Protocol, ResourceName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +22,8 @@ pub struct Attachment {
     pub ports: Vec<PublishedPort>,
     /// What it is for.
     pub object: Option<ObjectName>,
+    /// The resource of the object.
+    pub resource: Option<ResourceName>,
     /// The path of the container's namespace.
     pub netns: Option<PathBuf>,
     /// The host's end.
@@ -82,12 +85,12 @@ impl Node {
             })
         })?;
         let mut all = BTreeMap::new();
+        for address in addresses {
+            add_address(entry(&mut all, &address.owner), &address);
+        }
         for record in records {
             let attachment = entry(&mut all, &record.owner);
             add_record(attachment, record);
-        }
-        for address in addresses {
-            add_address(entry(&mut all, &address.owner), &address);
         }
         for port in ports {
             add_port(entry(&mut all, &port.owner), &port);
@@ -146,12 +149,12 @@ impl Node {
         })?;
         let mut all = BTreeMap::new();
         let attachment = entry(&mut all, owner);
-        if let Some(record) = record {
-            add_record(attachment, record);
-        }
         addresses
             .iter()
             .for_each(|address| add_address(attachment, address));
+        if let Some(record) = record {
+            add_record(attachment, record);
+        }
         ports.iter().for_each(|port| add_port(attachment, port));
         Ok(sorted(attachment.clone()))
     }
@@ -171,6 +174,7 @@ fn entry<'a>(all: &'a mut BTreeMap<Owner, Attachment>, owner: &Owner) -> &'a mut
         addresses: Vec::new(),
         ports: Vec::new(),
         object: None,
+        resource: None,
         netns: None,
         host_interface: None,
         state: AttachmentState::Ready,
@@ -179,13 +183,27 @@ fn entry<'a>(all: &'a mut BTreeMap<Owner, Attachment>, owner: &Owner) -> &'a mut
     })
 }
 
+/// What a record tells beside the addresses of our own pools, which are there already:
+/// those that a plugin of another maker gave are in the result.
 fn add_record(attachment: &mut Attachment, record: Record) {
+    if attachment.addresses.is_empty() {
+        attachment.addresses = record.result.as_deref().map_or_else(Vec::new, given);
+    }
     attachment.object = record.object;
+    attachment.resource = record.resource;
     attachment.netns = record.netns.map(|netns| netns.path);
     attachment.host_interface = record.host_ifname;
     attachment.state = record.state;
     attachment.origin = Origin::Fairlead;
     attachment.since = record.since;
+}
+
+/// The addresses of a result; none of one that cannot be read.
+fn given(result: &str) -> Vec<IpAddr> {
+    let value = serde_json::from_str(result).ok();
+    let result = value.and_then(|value| CniResult::from_json(&value).ok());
+    let ips = result.into_iter().flat_map(|result| result.ips);
+    ips.map(|ip| ip.address.addr()).collect()
 }
 
 fn add_address(attachment: &mut Attachment, address: &Address) {

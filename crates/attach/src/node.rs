@@ -3,9 +3,11 @@
 use crate::{AttachError, StoreCache};
 use fairlead_cni::runtime::Runtime;
 use fairlead_config::{Config, Document};
+use fairlead_networks::Known;
 use fairlead_plugins::{Host, PluginSet};
 use fairlead_types::{ObjectName, Root};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where plugins of other makers are searched, behind `cni.plugins`.
@@ -16,7 +18,8 @@ pub struct Node {
     pub(crate) config: Config,
     pub(crate) plugins: PluginSet,
     plugin_path: Vec<PathBuf>,
-    time_limit: Duration,
+    pub(crate) time_limit: Duration,
+    known: Known,
 }
 
 impl Node {
@@ -39,15 +42,29 @@ impl Node {
         Self::with_config(root, Config::from_documents(root, &name, cluster, local))
     }
 
+    /// The node for the agent, whose threads share one `host` whatever becomes of the
+    /// configuration. The plugins of other makers are those of `config`.
+    ///
+    /// # Errors
+    /// [`AttachError::Config`].
+    pub fn on(host: Arc<Host>, config: Config) -> Result<Self, AttachError> {
+        Self::with_plugins(PluginSet::on(host), config)
+    }
+
     fn with_config(root: &Root, config: Config) -> Result<Self, AttachError> {
+        Self::with_plugins(PluginSet::new(root.clone()), config)
+    }
+
+    fn with_plugins(plugins: PluginSet, config: Config) -> Result<Self, AttachError> {
         let own = config.cni_plugins()?;
         let others = OTHER_PLUGIN_DIRECTORIES.iter().map(PathBuf::from);
         let others: Vec<PathBuf> = others.filter(|dir| *dir != own).collect();
         Ok(Self {
             time_limit: config.cni_timeout()?,
             plugin_path: std::iter::once(own).chain(others).collect(),
-            plugins: PluginSet::new(root.clone()),
+            plugins,
             config,
+            known: Known::default(),
         })
     }
 
@@ -55,6 +72,17 @@ impl Node {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Tells where the nodes of the cluster are, for looks at what leads to them.
+    pub fn know(&mut self, known: Known) {
+        self.known = known;
+    }
+
+    /// Where the nodes of the cluster are, as far as that was told.
+    #[must_use]
+    pub fn known(&self) -> &Known {
+        &self.known
     }
 
     /// What the plugins share: the state and the nftables.

@@ -1,7 +1,7 @@
 //! What a door asks for: one container on one network.
 
 use fairlead_plugins::PortMapping;
-use fairlead_types::{ContainerId, IfName, Mac, NameError, NetworkName, ObjectName, ProtocolError};
+use fairlead_types::{ContainerId, IfName, Mac, NameError, NetworkName, ObjectName, ProtocolError, ResourceName};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -72,6 +72,8 @@ pub struct AttachRequest {
     pub publish: Vec<PortMapping>,
     /// What it is for.
     pub object: Option<ObjectName>,
+    /// The resource of the object.
+    pub resource: Option<ResourceName>,
 }
 
 /// A published port as a person writes it: `[HOSTIP:]HOSTPORT[-LAST]:PORT[-LAST][/PROTO]`,

@@ -2,7 +2,7 @@
 
 use crate::file::Target;
 use crate::keyword::{Lookup, lookup};
-use crate::{Config, NetworkKind, Problem, Reason, Section};
+use crate::{Config, ConfigError, NetworkKind, Problem, Reason, Section};
 use fairlead_types::NetworkName;
 use std::collections::BTreeSet;
 
@@ -11,6 +11,9 @@ use std::collections::BTreeSet;
 pub(crate) fn problems(config: &Config, target: Target) -> Vec<Problem> {
     let mut found = stored(config, target);
     found.extend(config.networks().1);
+    if let (Target::Node, Err(ConfigError::Value(problem))) = (target, config.etcd()) {
+        found.push(*problem);
+    }
     if target == Target::Cluster {
         // A reference may lead into node.conf, which other nodes have their own of.
         let judged =
@@ -67,6 +70,9 @@ fn stored(config: &Config, target: Target) -> Vec<Problem> {
             found.push(problem(Reason::UnknownSection));
             continue;
         };
+        if (section, target) == (Section::Etcd, Target::Cluster) {
+            found.push(problem(Reason::NodeOnly));
+        }
         let own_type = document.get(name, "type").map(NetworkKind::parse);
         let kind = own_type.unwrap_or_else(|| config.kind_of(name)).ok();
         let network = name.strip_prefix("network#").map(NetworkName::new);
@@ -128,12 +134,16 @@ fn keyword(
     if !scopable {
         return report(Reason::Unscopable);
     }
+    // The segment of a node that left is its own until it is released.
+    let known = config.is_in("nodes", scope)
+        || config.is_in("drpnodes", scope)
+        || matches!(scope, "nodes" | "drpnodes")
+        || option == "subnet";
+    if known {
+        return;
+    }
     let nodes = config.cluster_nodes();
-    let drp = config.stored("cluster", "drpnodes").unwrap_or_default();
-    let known = nodes.contains(&scope)
-        || drp.split_whitespace().any(|n| n == scope)
-        || matches!(scope, "nodes" | "drpnodes");
-    if !known && !nodes.is_empty() {
+    if !nodes.is_empty() {
         report(Reason::UnknownNode {
             scope: scope.to_owned(),
             nodes: nodes.join(" "),

@@ -8,8 +8,10 @@ use crate::{
     ConfigError, Document, KeyPath, Keyword, Kind, NetworkKind, Problem, Reason, Section, Value,
 };
 use fairlead_types::Root;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The range of the network `default` when none is declared (specification 3).
@@ -30,6 +32,15 @@ pub struct Config {
     node: String,
     cluster: Document,
     local: Document,
+    /// Made at the first use: a thousand nodes are looked up a thousand times.
+    groups: OnceLock<Groups>,
+}
+
+/// The nodes that a scope stands for.
+#[derive(Debug, Clone)]
+struct Groups {
+    nodes: HashSet<String>,
+    drpnodes: HashSet<String>,
 }
 
 /// A keyword that was looked up: where its value came from, and the value.
@@ -71,6 +82,7 @@ impl Config {
             node: node.to_owned(),
             cluster,
             local,
+            groups: OnceLock::new(),
         }
     }
 
@@ -95,7 +107,8 @@ impl Config {
         }
     }
 
-    pub(crate) const fn document_mut(&mut self, target: Target) -> &mut Document {
+    pub(crate) fn document_mut(&mut self, target: Target) -> &mut Document {
+        self.groups = OnceLock::new();
         match target {
             Target::Cluster => &mut self.cluster,
             Target::Node => &mut self.local,
@@ -158,6 +171,29 @@ impl Config {
             Some(text) => Ok(Some(Value::Text(text))),
             None => Err(error(found.problem(Reason::Index { index, len }))),
         }
+    }
+
+    /// The same with another text for one of the files.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] names the line without meaning.
+    pub fn with_text(&self, target: Target, text: &str) -> Result<Self, ConfigError> {
+        let document = Document::parse(text).map_err(|source| ConfigError::Malformed {
+            path: target.path(&self.root),
+            source,
+        })?;
+        let mut config = self.clone();
+        *config.document_mut(target) = document;
+        Ok(config)
+    }
+
+    /// The identity of the cluster's configuration: `cluster.id`, else `DEFAULT.id`,
+    /// which the first change makes.
+    #[must_use]
+    pub fn identity(&self) -> Option<&str> {
+        let id = self.cluster.get("cluster", "id");
+        let id = id.filter(|id| !id.is_empty());
+        id.or_else(|| self.cluster.get("DEFAULT", "id"))
     }
 
     /// The sections of both files, each once: those of `cluster.conf` first.
@@ -226,10 +262,15 @@ impl Config {
         Ok(value.map(|v| v.to_string()).unwrap_or_default().into())
     }
 
-    /// The stored text of a key in the merged view.
+    /// The stored text of a key in the merged view. How to reach etcd is no matter of
+    /// the file that comes from there.
     pub(crate) fn stored(&self, section: &str, key: &str) -> Option<&str> {
         let own = self.local.get(section, key);
-        own.or_else(|| self.cluster.get(section, key))
+        let shared = || match section {
+            "etcd" => None,
+            _ => self.cluster.get(section, key),
+        };
+        own.or_else(shared)
     }
 
     /// The keys of a section in the merged view, each once.
@@ -250,8 +291,7 @@ impl Config {
     ) -> Option<(String, &str)> {
         let pick = |key: String| self.stored(section, &key).map(|raw| (key, raw));
         if self.keyword(section, option).is_none_or(|k| k.scopable) {
-            let in_group = |group: &str| self.words(group).any(|n| n == node);
-            let group = |group: &str| match in_group(group) {
+            let group = |group: &str| match self.is_in(group, node) {
                 true => pick(format!("{option}@{group}")),
                 false => None,
             };
@@ -367,6 +407,19 @@ impl Config {
             .collect();
         let nodes = self.words("nodes").filter(|n| names.contains(n));
         nodes.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether a node is one of those that the scope `nodes` or `drpnodes` stands for.
+    pub(crate) fn is_in(&self, group: &str, node: &str) -> bool {
+        let of = |option| self.words(option).map(str::to_owned).collect();
+        let groups = self.groups.get_or_init(|| Groups {
+            nodes: of("nodes"),
+            drpnodes: of("drpnodes"),
+        });
+        match group {
+            "nodes" => groups.nodes.contains(node),
+            _ => groups.drpnodes.contains(node),
+        }
     }
 
     /// The words of `cluster.nodes` or `cluster.drpnodes`.

@@ -35,6 +35,9 @@ pub(crate) fn convert(kind: Kind, text: &str) -> Result<Value, Reason> {
         Kind::Domain => Value::Text(host(text)?.to_lowercase()),
         Kind::Uuid if is_uuid(text) => text_value(),
         Kind::Uuid => return Err(Reason::Uuid),
+        Kind::Endpoints => Value::List(endpoints(text)?),
+        Kind::Prefix if is_prefix(text) => text_value(),
+        Kind::Prefix => return Err(Reason::Prefix),
     })
 }
 
@@ -102,6 +105,38 @@ fn host(text: &str) -> Result<String, Reason> {
     }
 }
 
+fn endpoints(text: &str) -> Result<Vec<String>, Reason> {
+    let words = text.split(|c: char| c.is_whitespace() || c == ',');
+    words.filter(|w| !w.is_empty()).map(endpoint).collect()
+}
+
+/// One `http://HOST:PORT`; an IPv6 address stands in brackets.
+fn endpoint(text: &str) -> Result<String, Reason> {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let parts = rest.and_then(|r| r.trim_end_matches('/').rsplit_once(':'));
+    let good = parts.is_some_and(|(name, port)| {
+        let digits = port.bytes().all(|b| b.is_ascii_digit());
+        let inner = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+        let known = match inner {
+            Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => name.parse::<std::net::Ipv4Addr>().is_ok() || host(name).is_ok(),
+        };
+        known && digits && port.parse::<u16>().is_ok_and(|p| p != 0)
+    });
+    match good {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err(Reason::Endpoint(text.to_owned())),
+    }
+}
+
+fn is_prefix(text: &str) -> bool {
+    let word = |word: &str| !word.is_empty() && !word.contains(|c: char| c.is_whitespace());
+    text.strip_prefix('/')
+        .is_some_and(|rest| rest.split('/').all(word))
+}
+
 fn duration(text: &str) -> Option<Duration> {
     if text.bytes().all(|b| b.is_ascii_digit()) {
         return text.parse().ok().map(Duration::from_secs);
@@ -167,6 +202,14 @@ mod tests {
         assert_eq!(text(Kind::Duration, "1s500ms"), "1500ms");
         assert_eq!(text(Kind::Duration, "2"), "2s");
         assert_eq!(text(Kind::Duration, "1d"), "86400s");
+        assert_eq!(
+            text(
+                Kind::Endpoints,
+                "http://n1:2379,https://[::1]:2379/ http://10.0.0.1:1"
+            ),
+            "http://n1:2379 https://[::1]:2379 http://10.0.0.1:1"
+        );
+        assert_eq!(text(Kind::Prefix, "/a/b"), "/a/b");
     }
 
     #[test]
@@ -197,6 +240,22 @@ mod tests {
             (Kind::Path, "bin"),
             (Kind::Device, "a/b"),
             (Kind::Device, "0123456789abcdef"),
+            (Kind::Endpoints, "n1:2379"),
+            (Kind::Endpoints, "http://n1"),
+            (Kind::Endpoints, "http://:2379"),
+            (Kind::Endpoints, "http://n1:0"),
+            (Kind::Endpoints, "http://n1:70000"),
+            (Kind::Endpoints, "http://n1:+1"),
+            (Kind::Endpoints, "http://u:p@n1:2379"),
+            (Kind::Endpoints, "http://n1:2379/x"),
+            (Kind::Endpoints, "http://::1:2379"),
+            (Kind::Endpoints, "http://10.0.0.256:2379"),
+            (Kind::Endpoints, "ftp://n1:2379"),
+            (Kind::Prefix, "fairlead"),
+            (Kind::Prefix, "/"),
+            (Kind::Prefix, "/a/"),
+            (Kind::Prefix, "/a//b"),
+            (Kind::Prefix, "/a b"),
             (Kind::Uuid, "01234567-89ab-4cde-8f01-23456789abc"),
         ] {
             assert!(convert(kind, text).is_err(), "{kind:?} {text}");

@@ -188,17 +188,25 @@ impl Document {
         let eol = self.line_end();
         let place = self.index.get(section).and_then(|o| o.get(option)).copied();
         if let Some(place) = place {
-            self.replace(place, &value, eol);
+            if self.replace(place, &value, eol) {
+                return Ok(true);
+            }
         } else {
             check_section(section)?;
             check_option(option)?;
-            let at = match self.end_of(section) {
+            let found = self.end_of(section);
+            let at = match found {
                 Some(at) => at,
                 None => self.open_section(section, eol),
             };
             let raw = render(&format!("{option} = "), &value, eol);
             let option = option.to_owned();
             self.end_line_before(at, eol);
+            if found.is_some() {
+                self.index_one(section, &option, at);
+                self.items.insert(at, Item::Entry { raw, option, value });
+                return Ok(true);
+            }
             self.items.insert(at, Item::Entry { raw, option, value });
         }
         self.reindex();
@@ -319,14 +327,16 @@ impl Document {
         self.items.len()
     }
 
-    fn replace(&mut self, place: usize, value: &str, eol: &str) {
+    /// Writes a new value; says whether every item is where it was.
+    fn replace(&mut self, place: usize, value: &str, eol: &str) -> bool {
         let Item::Entry {
             raw, value: old, ..
         } = &mut self.items[place]
         else {
-            return;
+            return true;
         };
         let comments = comments_in(raw);
+        let in_place = comments.is_empty();
         let ended = raw.ends_with('\n');
         *raw = render(&prefix_of(raw), value, eol);
         value.clone_into(old);
@@ -334,6 +344,7 @@ impl Document {
             raw.truncate(raw.trim_end_matches(['\r', '\n']).len());
         }
         self.items.splice(place + 1..place + 1, comments);
+        in_place
     }
 
     fn drop_headers(&mut self, section: &str) {
@@ -368,6 +379,17 @@ impl Document {
         match first_line(first).ends_with("\r\n") {
             true => "\r\n",
             false => "\n",
+        }
+    }
+
+    /// Makes room in the index for a new option of a section that is there, at `at`.
+    /// A thousand nodes' options are set one by one: each must not read the whole
+    /// document again.
+    fn index_one(&mut self, section: &str, option: &str, at: usize) {
+        let places = self.index.values_mut().flat_map(BTreeMap::values_mut);
+        places.filter(|p| **p >= at).for_each(|p| *p += 1);
+        if let Some(options) = self.index.get_mut(section) {
+            options.insert(option.to_owned(), at);
         }
     }
 

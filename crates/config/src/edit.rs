@@ -27,14 +27,17 @@ pub struct Outcome {
     pub warnings: Vec<Problem>,
 }
 
-/// Makes all changes to one of the files, or none of them.
-///
-/// The list operators start from the stored value, for `node.conf` from the merged
-/// one, and from the keyword's default if none is stored. The result is checked
-/// as a whole, together with the other file. A fault refuses the change if the
-/// change brings it or sets the keyword it is at: a fault elsewhere does not keep
-/// anyone from mending this one. The first change of `cluster.conf` gives it its
-/// identity, `DEFAULT.id`. A dry run takes no lock and writes nothing.
+/// A changed configuration that is not written yet.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// Both files as they are to be.
+    pub config: Config,
+    /// What the change does.
+    pub outcome: Outcome,
+}
+
+/// Makes all changes to one of the files, or none of them, as [`changed`] does. A
+/// dry run takes no lock and writes nothing.
 ///
 /// # Errors
 /// [`ConfigError::Refused`] with all faults; else a file that cannot be read or
@@ -46,36 +49,86 @@ pub fn change(
     changes: &[Change],
     dry_run: bool,
 ) -> Result<Outcome, ConfigError> {
+    if dry_run {
+        let config = Config::load(root, node)?;
+        return Ok(changed(&config, target, changes)?.outcome);
+    }
+    update(root, node, |config| {
+        let Changed {
+            config: after,
+            outcome,
+        } = changed(config, target, changes)?;
+        *config = after;
+        Ok(outcome)
+    })
+}
+
+/// Both files in one go: `work` gets them as they are and leaves them as they are to
+/// be, while no one else can change them. A file that it leaves alone is not written.
+///
+/// # Errors
+/// What `work` fails with, and then nothing is written; else a file that cannot be
+/// read or written.
+pub fn update<T, E: From<ConfigError>>(
+    root: &Root,
+    node: &str,
+    work: impl FnOnce(&mut Config) -> Result<T, E>,
+) -> Result<T, E> {
     // Held to the end of the function.
-    let _lock = match dry_run {
-        true => None,
-        false => Some(file::lock(root)?),
-    };
-    let path = target.path(root);
+    let _lock = file::lock(root)?;
     let before = Config::load(root, node)?;
     let mut after = before.clone();
+    let done = work(&mut after)?;
+    for target in [Target::Cluster, Target::Node] {
+        let document = after.document(target);
+        if document != before.document(target) {
+            file::write(&target.path(root), &document.to_string())?;
+        }
+    }
+    Ok(done)
+}
+
+/// Makes all changes to one of the files in memory, or none of them.
+///
+/// The list operators start from the stored value, for `node.conf` from the merged
+/// one, and from the keyword's default if none is stored. The result is checked
+/// as a whole, together with the other file. A fault refuses the change if the
+/// change brings it or sets the keyword it is at: a fault elsewhere does not keep
+/// anyone from mending this one. The first change of `cluster.conf` gives it its
+/// identity, `DEFAULT.id`.
+///
+/// # Errors
+/// [`ConfigError::Refused`] with all faults; [`ConfigError::Key`].
+pub fn changed(
+    config: &Config,
+    target: Target,
+    changes: &[Change],
+) -> Result<Changed, ConfigError> {
+    let mut after = config.clone();
     let mut refused = Vec::new();
     for change in changes {
         refused.extend(apply(&mut after, target, change)?);
     }
-    let old = problems(&before, target);
+    let old = problems(config, target);
     let concerning = problems(&after, target)
         .into_iter()
         .filter(|p| changes.iter().any(|c| c.sets(p)) || !old.iter().any(|o| o.is_same_as(p)));
     let (warnings, mut faults): (Vec<_>, Vec<_>) = concerning.partition(Problem::is_warning);
     refused.append(&mut faults);
     if !refused.is_empty() {
-        let problems = refused;
-        return Err(ConfigError::Refused { path, problems });
+        return Err(ConfigError::Refused {
+            path: target.path(config.root()),
+            problems: refused,
+        });
     }
-    let changed = after.document(target) != before.document(target);
-    if changed && !dry_run {
-        if target == Target::Cluster {
-            identify(&mut after)?;
-        }
-        file::write(&path, &after.document(target).to_string())?;
+    let changed = after.document(target) != config.document(target);
+    if changed && target == Target::Cluster {
+        identify(&mut after)?;
     }
-    Ok(Outcome { changed, warnings })
+    Ok(Changed {
+        config: after,
+        outcome: Outcome { changed, warnings },
+    })
 }
 
 impl Change {
@@ -132,6 +185,17 @@ fn apply(
         value: Some(value),
         reason: Box::new(Reason::Unwritable(e)),
     }))
+}
+
+impl Config {
+    /// The same with an identity for `cluster.conf` if it had none.
+    ///
+    /// # Errors
+    /// [`ConfigError::Uuid`].
+    pub fn identified(mut self) -> Result<Self, ConfigError> {
+        identify(&mut self)?;
+        Ok(self)
+    }
 }
 
 /// Gives `cluster.conf` its identity if it has none.

@@ -25,6 +25,40 @@ impl Target {
             Self::Node => "node.conf",
         })
     }
+
+    /// The file below `root` as a document; one that is not there is empty.
+    ///
+    /// # Errors
+    /// A file that cannot be read, naming file and line.
+    pub fn read(self, root: &Root) -> Result<Document, ConfigError> {
+        read(&self.path(root))
+    }
+
+    /// The whole file in one go: `work` gets its text, whatever that is (nothing if
+    /// there is no file), and says the new one, while no one else can change either
+    /// file. The same text is not written.
+    ///
+    /// # Errors
+    /// What `work` fails with, and then nothing is written; else a file that cannot
+    /// be read or written.
+    pub fn rewrite<T, E: From<ConfigError>>(
+        self,
+        root: &Root,
+        work: impl FnOnce(Option<&str>) -> Result<(Option<String>, T), E>,
+    ) -> Result<T, E> {
+        let _lock = lock(root)?;
+        let path = self.path(root);
+        let before = match std::fs::read(&path) {
+            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(ConfigError::Read { path, source }.into()),
+        };
+        let (after, done) = work(before.as_deref())?;
+        if let Some(after) = after.filter(|a| before.as_ref() != Some(a)) {
+            write(&path, &after)?;
+        }
+        Ok(done)
+    }
 }
 
 /// Reads a file; one that is not there is empty.

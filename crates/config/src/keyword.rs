@@ -16,6 +16,8 @@ pub enum Section {
     Cni,
     /// `[listener]`
     Listener,
+    /// `[etcd]`, in `node.conf` only.
+    Etcd,
     /// `[network#NAME]`, one for each network.
     Network,
 }
@@ -30,6 +32,7 @@ impl Section {
             "node" => Some(Self::Node),
             "cni" => Some(Self::Cni),
             "listener" => Some(Self::Listener),
+            "etcd" => Some(Self::Etcd),
             _ => name.starts_with("network#").then_some(Self::Network),
         }
     }
@@ -43,6 +46,7 @@ impl Section {
             Self::Node => "node",
             Self::Cni => "cni",
             Self::Listener => "listener",
+            Self::Etcd => "etcd",
             Self::Network => "network#NAME",
         }
     }
@@ -91,6 +95,11 @@ pub enum Kind {
     Domain,
     /// A universally unique identifier.
     Uuid,
+    /// Addresses of servers as `http://HOST:PORT` or `https://HOST:PORT`, separated
+    /// by white space or commas.
+    Endpoints,
+    /// The beginning of keys: `/` and words between slashes.
+    Prefix,
 }
 
 impl Kind {
@@ -115,6 +124,8 @@ impl Kind {
             Self::Device => "interface",
             Self::Domain => "domain",
             Self::Uuid => "uuid",
+            Self::Endpoints => "list of urls",
+            Self::Prefix => "prefix of keys",
         }
     }
 
@@ -300,6 +311,49 @@ const KEYWORDS: &[Keyword] = &[
         "group, by name or number, that owns the DNS backend socket",
     )
     .or("953"),
+    plain(
+        Section::Etcd,
+        "endpoints",
+        Kind::Endpoints,
+        "urls of the etcd servers that hold the cluster's state",
+    ),
+    plain(
+        Section::Etcd,
+        "ca",
+        Kind::Path,
+        "file of the certificate authorities that the servers are checked with",
+    ),
+    plain(
+        Section::Etcd,
+        "cert",
+        Kind::Path,
+        "file of this node's certificate for etcd, with key",
+    ),
+    plain(
+        Section::Etcd,
+        "key",
+        Kind::Path,
+        "file of the private key of cert",
+    ),
+    plain(
+        Section::Etcd,
+        "user",
+        Kind::Text,
+        "name of the user at etcd, with password_file",
+    ),
+    plain(
+        Section::Etcd,
+        "password_file",
+        Kind::Path,
+        "file that holds the password of user",
+    ),
+    plain(
+        Section::Etcd,
+        "prefix",
+        Kind::Prefix,
+        "what every key of the cluster in etcd begins with",
+    )
+    .or("/fairlead"),
     network("type", ALL, Kind::Choice(TYPES), "type of the network").or("bridge"),
     network(
         "network",
@@ -396,41 +450,29 @@ const KEYWORDS: &[Keyword] = &[
     network(
         "tunnel_mode",
         ROUTED,
-        Kind::Choice(&["ipip", "gre", "ip6ip6"]),
+        Kind::Choice(&["ipip", "gre", "ip6ip6", "vxlan"]),
         "kind of the tunnels",
     )
     .or("ipip"),
+    network(
+        "vni",
+        ROUTED,
+        Kind::Int {
+            min: 1,
+            max: (1 << 24) - 1,
+        },
+        "number of the network on the wire, for tunnel_mode vxlan",
+    ),
+    network(
+        "mtu",
+        BRIDGES,
+        Kind::Int {
+            min: 1280,
+            max: 65535,
+        },
+        "largest packet of the network's links, in bytes; default is what the paths to the other nodes take",
+    ),
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_keyword_has_one_meaning_per_network_type() {
-        for (i, k) in KEYWORDS.iter().enumerate() {
-            assert_eq!(k.section == Section::Network, !k.networks.is_empty());
-            for other in &KEYWORDS[..i] {
-                let same = other.section == k.section && other.option == k.option;
-                let shared = other.networks.iter().any(|n| k.networks.contains(n));
-                assert!(!same || (!shared && !k.networks.is_empty()), "{}", k.option);
-            }
-        }
-    }
-
-    #[test]
-    fn the_listed_types_are_the_types() {
-        let names: Vec<_> = ALL.iter().map(|n| n.as_str()).collect();
-        assert_eq!(names, TYPES);
-    }
-
-    #[test]
-    fn the_meaning_follows_the_type() {
-        let of = |option, kind| lookup(Section::Network, option, kind);
-        assert!(matches!(of("network", Some(Bridge)), Lookup::Known(k) if k.scopable));
-        assert!(matches!(of("network", Some(RoutedBridge)), Lookup::Known(k) if !k.scopable));
-        assert!(matches!(of("tunnel", Some(Bridge)), Lookup::OtherType(t) if t == [RoutedBridge]));
-        assert!(matches!(of("tunnel", None), Lookup::Known(_)));
-        assert!(matches!(of("mtu", Some(Bridge)), Lookup::Unknown));
-    }
-}
+mod tests;

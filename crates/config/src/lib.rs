@@ -8,12 +8,14 @@
 //! file ([`change`]). It reads and writes these two files and nothing else.
 #![forbid(unsafe_code)]
 
+mod assign;
 mod check;
 mod config;
 mod convert;
 mod document;
 mod edit;
 mod error;
+mod etcd;
 mod file;
 mod keyword;
 mod network;
@@ -23,10 +25,12 @@ mod reference;
 mod segment;
 mod value;
 
+pub use assign::{Assigned, Assignment, assign_segments, changed_with_segments, stored_segments};
 pub use config::{Config, nodename};
 pub use document::{Document, DocumentError};
-pub use edit::{Change, Outcome, change};
+pub use edit::{Change, Changed, Outcome, change, changed, update};
 pub use error::ConfigError;
+pub use etcd::EtcdSettings;
 pub use file::Target;
 pub use keyword::{Keyword, Kind, Section, keywords};
 pub use network::{Network, NetworkKind, Origin, Routed, Tunnel, TunnelMode};

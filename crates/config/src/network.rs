@@ -1,5 +1,9 @@
 //! The networks that the configuration declares, and those that are there without.
 
+mod layout;
+
+pub(crate) use layout::Layout;
+
 use crate::config::Found;
 use crate::file::Target;
 use crate::segment::{self, overlaps};
@@ -86,6 +90,8 @@ pub enum TunnelMode {
     Gre,
     /// IPv6 in IPv6.
     Ip6ip6,
+    /// Ethernet in UDP: one device for the network, whose entries we write.
+    Vxlan,
 }
 
 /// What a routed bridge has more than a bridge. The maps are by node name and hold
@@ -106,6 +112,9 @@ pub struct Routed {
     pub tunnel: Tunnel,
     /// How to tunnel.
     pub tunnel_mode: TunnelMode,
+    /// The network's number on the wire (1 to 16777215), if it is declared; it
+    /// counts with [`TunnelMode::Vxlan`] only.
+    pub vni: Option<u32>,
 }
 
 /// A network that can be set up: its declaration is whole, and it shares no address
@@ -124,6 +133,8 @@ pub struct Network {
     pub foreign_bridge: bool,
     /// Whether the range is routed outside: nothing is masqueraded.
     pub public: bool,
+    /// The largest packet of its links, in bytes (1280 to 65535), if it is declared.
+    pub mtu: Option<u32>,
     /// More, for a routed bridge.
     pub routed: Option<Routed>,
     /// Where it is declared.
@@ -222,9 +233,10 @@ impl<'a> Build<'a> {
         for bad in ranges.iter().filter_map(|r| unusable(kind, *r)) {
             self.problems.extend(range.as_ref().map(|r| r.problem(bad)));
         }
-        let (mut bridge, mut public) = ((None, false), false);
+        let (mut bridge, mut public, mut mtu) = ((None, false), false, None);
         if kind.has_bridge() {
             bridge = self.keep(Self::bridge).unwrap_or_default();
+            mtu = self.keep(|b| b.number("mtu")).flatten();
             let value = self.keep(|b| Ok(b.find("public")?.value));
             public = matches!(value, Some(Some(Value::Bool(true))));
         }
@@ -241,6 +253,7 @@ impl<'a> Build<'a> {
             bridge: bridge.0,
             foreign_bridge: bridge.1,
             public,
+            mtu,
             routed,
             origin: self.origin(),
         })
@@ -302,6 +315,7 @@ impl<'a> Build<'a> {
         let tables = self.keep(|b| Ok(b.find("tables")?.value));
         let tunnel = self.keep(|b| Ok(b.find("tunnel")?.value));
         let mode = self.keep(|b| Ok(b.find("tunnel_mode")?.value));
+        let vni = self.keep(|b| b.number("vni"));
         let word = |value: Option<Value>| value.map(|v| v.to_string()).unwrap_or_default();
         let ip = |(node, value): (String, Value)| match value {
             Value::Ip(ip) => Some((node, ip)),
@@ -324,8 +338,18 @@ impl<'a> Build<'a> {
             tunnel_mode: match word(mode?).as_str() {
                 "gre" => TunnelMode::Gre,
                 "ip6ip6" => TunnelMode::Ip6ip6,
+                "vxlan" => TunnelMode::Vxlan,
                 _ => TunnelMode::Ipip,
             },
+            vni: vni?,
+        })
+    }
+
+    /// A number that is optional and fits 32 bits by its keyword.
+    fn number(&self, option: &str) -> Result<Option<u32>, Problem> {
+        Ok(match self.find(option)?.value {
+            Some(Value::Int(n)) => u32::try_from(n).ok(),
+            _ => None,
         })
     }
 

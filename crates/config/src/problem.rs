@@ -60,7 +60,9 @@ impl fmt::Display for Problem {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// A section that has no meaning here. A warning.
-    #[error("the section is not known; network#NAME, cluster, node, cni, listener and DEFAULT are")]
+    #[error(
+        "the section is not known; network#NAME, cluster, node, cni, listener, etcd and DEFAULT are"
+    )]
     UnknownSection,
     /// An option that its section does not know. A warning.
     #[error("the keyword is not known")]
@@ -163,6 +165,18 @@ pub enum Reason {
     /// No uuid.
     #[error("a uuid is wanted, as in 01234567-89ab-4cde-8f01-23456789abcd")]
     Uuid,
+    /// No address of a server.
+    #[error("{0:?} is no url of a server: http://HOST:PORT or https://HOST:PORT is wanted")]
+    Endpoint(String),
+    /// No beginning of keys.
+    #[error("'/' and words between slashes are wanted, without a '/' at the end, as in /fairlead")]
+    Prefix,
+    /// A section that each node has its own of.
+    #[error("the section counts in node.conf only; remove it from cluster.conf")]
+    NodeOnly,
+    /// A keyword that means nothing without another.
+    #[error("the keyword goes with {0}; set both or none")]
+    Together(&'static str),
     /// A name that cannot be one of a network or an interface.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -237,6 +251,22 @@ pub enum Reason {
         /// The network's range.
         range: IpNet,
     },
+    /// A node that cannot have a segment.
+    #[error(
+        "node {node} can have no segment of /{prefix} in {range}: all are taken; widen the range, \
+         set ips_per_node lower, or free the segment of a node that left with 'fairlead net release'{}",
+        left(.departed)
+    )]
+    NoSegment {
+        /// The node.
+        node: String,
+        /// The prefix length of a segment.
+        prefix: u8,
+        /// The network's range.
+        range: IpNet,
+        /// The nodes that left and have a segment still.
+        departed: Vec<String>,
+    },
     /// Two nodes whose segments share addresses.
     #[error("{own} of node {node} overlaps {other} of node {other_node}")]
     SubnetOverlap {
@@ -275,6 +305,13 @@ fn hint(name: &str, implied: bool) -> String {
     match implied {
         true => format!(", which is there unless network#{name}.network is none"),
         false => String::new(),
+    }
+}
+
+fn left(nodes: &[String]) -> String {
+    match nodes {
+        [] => String::new(),
+        _ => format!(" (nodes that left: {})", nodes.join(", ")),
     }
 }
 

@@ -1,8 +1,12 @@
 //! The command line: what can be said, with the help that teaches it.
 
+mod node;
+
+pub(crate) use node::{AgentArgs, JoinArgs, LeaveArgs, NodeCommand};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fairlead_attach::PublishSpec;
-use fairlead_types::{ContainerId, IfName, Mac, NetworkName, ObjectName};
+use fairlead_types::{ContainerId, IfName, Mac, NetworkName, ObjectName, ResourceName};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -83,9 +87,10 @@ pub(crate) enum Command {
     /// Read and change cluster.conf, which every node shares.
     #[command(subcommand)]
     Cluster(ConfigCommand),
-    /// Read and change node.conf, which is this node's own and wins over cluster.conf.
+    /// This node: its place in a cluster, and node.conf, which is its own and wins over
+    /// cluster.conf.
     #[command(subcommand)]
-    Node(ConfigCommand),
+    Node(NodeCommand),
     /// Networks: list, make, look at.
     #[command(subcommand, visible_alias = "network")]
     Net(NetCommand),
@@ -95,6 +100,8 @@ pub(crate) enum Command {
     Detach(DetachArgs),
     /// List who is attached where.
     Ls(LsArgs),
+    /// Keep this node as it is declared: run by the system's service manager.
+    Agent(AgentArgs),
     /// Remove what no living container holds: after a crash, a kill or a reboot.
     Gc(GcArgs),
     /// Look for what is wrong on this node, and say what mends it.
@@ -193,11 +200,23 @@ pub(crate) enum NetCommand {
         #[arg(long, short)]
         verbose: bool,
     },
-    /// Make bridges and CNI configurations follow what is declared.
+    /// Make bridges, ways to other nodes and CNI configurations follow what is declared.
     Setup {
         /// Say what would be done, and do nothing.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Give the segment of a node that left the cluster back, for another node.
+    Release {
+        /// The network.
+        #[arg(long)]
+        name: NetworkName,
+        /// The node.
+        #[arg(long)]
+        node: String,
+        /// Also that of a node that is in the cluster, or has addresses.
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -237,6 +256,9 @@ pub(crate) struct AttachArgs {
     /// What it is for, as namespace/kind/name; shown by 'net status --verbose'.
     #[arg(long, value_name = "OBJECT")]
     pub(crate) object: Option<ObjectName>,
+    /// Which resource of the object, as ip#0.
+    #[arg(long, value_name = "RESOURCE", requires = "object")]
+    pub(crate) resource: Option<ResourceName>,
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,11 @@ impl Output {
         Self { format, color }
     }
 
+    /// Whether it is for a person.
+    pub(crate) fn is_table(self) -> bool {
+        self.format == Format::Table
+    }
+
     pub(crate) fn is_colored(self) -> bool {
         self.color
     }

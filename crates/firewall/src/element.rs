@@ -270,7 +270,7 @@ pub(crate) fn address_bytes(address: IpAddr) -> Vec<u8> {
     }
 }
 
-fn address_from(bytes: &[u8]) -> Option<IpAddr> {
+pub(crate) fn address_from(bytes: &[u8]) -> Option<IpAddr> {
     if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
         return Some(v4.into());
     }

@@ -49,4 +49,10 @@ impl FirewallError {
     pub fn is_taken(&self) -> bool {
         matches!(self, Self::Taken { .. })
     }
+
+    /// Whether the kernel has no nftables.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Kernel(error) if error.is_unsupported())
+    }
 }

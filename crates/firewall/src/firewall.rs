@@ -1,16 +1,19 @@
 //! The handle that changes and reads the firewall.
 
 use crate::FirewallError;
-use crate::element::{Element, SetName, address_bytes};
+use crate::element::{Element, SetName};
 use crate::plan::{Conditional, Plan, Present, Source};
-use crate::ruleset::{ALLOWED, BRIDGE_TABLE, CONDITIONAL, TABLE, base, bridge_base, subnet_chain};
+use crate::ranges::{self, Ranges};
+use crate::ruleset::{
+    ALLOWED, BRIDGE_TABLE, CONDITIONAL, MASQUERADED, NETWORKS, TABLE, base, bridge_base,
+    subnet_chain,
+};
 use crate::subnet::SubnetSet;
-use fairlead_kernel::nft::{self, Batch, Nft, Refusal};
+use fairlead_kernel::nft::{Batch, Nft, Refusal};
 use fairlead_kernel::{KernelError, Socket, SocketKind};
 use ipnet::IpNet;
 use rustix::io::Errno;
 use std::collections::{BTreeSet, HashSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How often a change is tried again after others made or removed what it uses.
 const ATTEMPTS: u32 = 8;
@@ -251,27 +254,36 @@ impl Firewall {
         Ok(all)
     }
 
-    /// Declares the networks between which addresses are not translated, in place
-    /// of those declared before. Tells whether that changed anything.
+    /// Declares ranges, in place of those declared before. Between `networks` nothing
+    /// is translated. What goes out of the ranges in `masqueraded` comes from the
+    /// host's address, unless it goes to one of `networks`, to one of `masqueraded`
+    /// itself, or to a multicast address. Tells whether that changed anything.
     ///
     /// # Errors
     /// [`FirewallError::Kernel`].
-    pub fn set_networks(&mut self, networks: &[IpNet]) -> Result<bool, FirewallError> {
-        let wanted = IpNet::aggregate(&networks.to_vec());
+    pub fn set_networks(
+        &mut self,
+        networks: &[IpNet],
+        masqueraded: &[IpNet],
+    ) -> Result<bool, FirewallError> {
         let mut batch = Batch::new();
-        for (set, v4) in [("networks4", true), ("networks6", false)] {
-            let of_family = wanted.iter().filter(|net| net.addr().is_ipv4() == v4);
-            let ranges: Vec<_> = of_family.flat_map(range).collect();
-            if same(self.nft.elements(TABLE, set)?, &ranges) {
-                continue;
+        for (sets, ranges) in [(NETWORKS, networks), (MASQUERADED, masqueraded)] {
+            let wanted = IpNet::aggregate(&ranges.to_vec());
+            for (set, v4) in sets.into_iter().zip([true, false]) {
+                let of_family = wanted.iter().filter(|net| net.addr().is_ipv4() == v4);
+                let elements: Vec<_> = of_family.flat_map(ranges::interval).collect();
+                if ranges::same(self.nft.elements(TABLE, set)?, &elements) {
+                    continue;
+                }
+                batch.flush_set(TABLE, set);
+                batch.add_elements(TABLE, set, &elements);
             }
-            batch.flush_set(TABLE, set);
-            batch.add_elements(TABLE, set, &ranges);
         }
         if batch.is_empty() {
             return Ok(false);
         }
         match self.nft.commit(&batch) {
+            // No table, or one of an earlier release, which has fewer sets.
             Err(refusal) if refusal.error.is_not_found() => {
                 self.ensure()?;
                 self.nft.commit(&batch).map_err(KernelError::from)?;
@@ -279,6 +291,32 @@ impl Firewall {
             other => other.map_err(KernelError::from)?,
         }
         Ok(true)
+    }
+
+    /// The ranges that are declared; none when the kernel has no nftables.
+    ///
+    /// # Errors
+    /// [`FirewallError::Kernel`].
+    pub fn networks(&mut self) -> Result<Option<Ranges>, FirewallError> {
+        let mut read = || {
+            Ok(Ranges {
+                networks: self.ranges_of(NETWORKS)?,
+                masqueraded: self.ranges_of(MASQUERADED)?,
+            })
+        };
+        match read() {
+            Ok(ranges) => Ok(Some(ranges)),
+            Err(FirewallError::Kernel(error)) if error.is_unsupported() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn ranges_of(&mut self, sets: [&str; 2]) -> Result<Vec<IpNet>, FirewallError> {
+        let mut all = Vec::new();
+        for set in sets {
+            all.extend(ranges::networks(self.nft.elements(TABLE, set)?));
+        }
+        Ok(IpNet::aggregate(&all))
     }
 
     /// Makes the table `inet fairlead` and its static rules, or mends them. Elements
@@ -317,13 +355,18 @@ impl Firewall {
     }
 
     /// Takes away what nobody uses any more: sets and rules of subnets that are not in
-    /// `keep`, and, where that is empty and nothing is left, both tables.
+    /// `keep`, and, where that is empty and nothing is left, both tables. Ranges that
+    /// are masqueraded are something.
     ///
     /// # Errors
     /// [`FirewallError::Kernel`].
     pub fn tidy(&mut self, keep: &[IpNet]) -> Result<(), FirewallError> {
         self.remove_unused_subnets(keep)?;
-        if keep.is_empty() && self.list()?.is_empty() && self.tags()?.is_empty() {
+        let unused = keep.is_empty()
+            && self.list()?.is_empty()
+            && self.tags()?.is_empty()
+            && self.ranges_of(MASQUERADED)?.is_empty();
+        if unused {
             self.remove_all()?;
         }
         Ok(())
@@ -378,36 +421,4 @@ fn taken(element: &Element, refusal: Refusal) -> FirewallError {
         },
         _ => refusal.error.into(),
     }
-}
-
-/// A network as a set of ranges has it: its first address, and the first behind it
-/// unless it ends where the addresses end.
-fn range(network: &IpNet) -> Vec<nft::Element> {
-    let mut elements = vec![nft::Element::key(address_bytes(network.network()))];
-    let after = match network.broadcast() {
-        IpAddr::V4(last) => last
-            .to_bits()
-            .checked_add(1)
-            .map(|n| IpAddr::V4(Ipv4Addr::from_bits(n))),
-        IpAddr::V6(last) => last
-            .to_bits()
-            .checked_add(1)
-            .map(|n| IpAddr::V6(Ipv6Addr::from_bits(n))),
-    };
-    if let Some(after) = after {
-        elements.push(nft::Element {
-            range_end: true,
-            ..nft::Element::key(address_bytes(after))
-        });
-    }
-    elements
-}
-
-fn same(mut found: Vec<nft::Element>, wanted: &[nft::Element]) -> bool {
-    let order =
-        |a: &nft::Element, b: &nft::Element| (&a.key, !a.range_end).cmp(&(&b.key, !b.range_end));
-    let mut wanted = wanted.to_vec();
-    found.sort_by(order);
-    wanted.sort_by(order);
-    found == wanted
 }

@@ -13,10 +13,12 @@ mod element;
 mod error;
 mod firewall;
 mod plan;
+mod ranges;
 mod ruleset;
 mod subnet;
 
 pub use element::{Condition, Element, Publish, Side};
 pub use error::FirewallError;
 pub use firewall::Firewall;
+pub use ranges::Ranges;
 pub use ruleset::{BRIDGE_TABLE, Rule, Ruleset, TABLE, base, bridge_base};

@@ -24,6 +24,10 @@ pub const BRIDGE_TABLE: Table<'static> = Table {
 pub(crate) const CONDITIONAL: &str = "conditional";
 pub(crate) const CHECKED: &str = "checked";
 pub(crate) const ALLOWED: &str = "allowed";
+/// The interval sets of declared ranges, for IPv4 and for IPv6.
+pub(crate) const NETWORKS: [&str; 2] = ["networks4", "networks6"];
+/// The interval sets of ranges that are masqueraded as a whole.
+pub(crate) const MASQUERADED: [&str; 2] = ["masqueraded4", "masqueraded6"];
 const HAIRPIN: &str = "hairpin";
 // `masquerade` itself is a word of the `nft` language and cannot name a chain there.
 const MASQUERADE: &str = "masquerading";
@@ -164,12 +168,19 @@ fn base_sets() -> Vec<Set> {
         sets.push(map(format!("publish{number}"), service.to_vec()));
         let host = [&[address], &service[..]].concat();
         sets.push(map(format!("publish_host{number}"), host));
-        sets.push(Set {
-            name: format!("networks{number}"),
-            key: vec![address],
-            value: Vec::new(),
-            interval: true,
-        });
+    }
+    for names in [NETWORKS, MASQUERADED] {
+        for (name, address) in names
+            .into_iter()
+            .zip([DataType::Ipv4Address, DataType::Ipv6Address])
+        {
+            sets.push(Set {
+                name: name.into(),
+                key: vec![address],
+                value: Vec::new(),
+                interval: true,
+            });
+        }
     }
     sets
 }
@@ -255,6 +266,21 @@ fn postrouting_rules() -> Vec<Rule> {
         ];
         rule(CHAIN, steps)
     };
+    // All of a range, unless it stays among such ranges.
+    let whole = |family: Family, set: &str| {
+        let steps = vec![
+            meta(Meta::Family, 0),
+            equal(0, &[family.number()]),
+            load_address(family, Side::Source),
+            lookup(set, false),
+            load_address(family, Side::Destination),
+            lookup(set, true),
+            Expression::Masquerade,
+        ];
+        rule(CHAIN, steps)
+    };
+    let [networks4, networks6] = NETWORKS;
+    let [masqueraded4, masqueraded6] = MASQUERADED;
     // Who connects from this host's loopback needs an answer to come back to it.
     let mut from_loopback = translated();
     from_loopback.extend(in_prefix(
@@ -268,13 +294,15 @@ fn postrouting_rules() -> Vec<Rule> {
     vec![
         rule(CHAIN, from_loopback),
         rule(CHAIN, hairpin),
-        network(Family::Ipv4, "networks4"),
-        network(Family::Ipv6, "networks6"),
+        network(Family::Ipv4, networks4),
+        network(Family::Ipv6, networks6),
         // Multicast and link-local destinations are reached without a router.
         destination(prefix("224.0.0.0", 4)),
         destination(prefix("ff00::", 8)),
         destination(prefix("fe80::", 10)),
         rule(CHAIN, vec![jump(MASQUERADE)]),
+        whole(Family::Ipv4, masqueraded4),
+        whole(Family::Ipv6, masqueraded6),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use fairlead_firewall::{Condition, Element, Firewall, FirewallError, Publish, Side};
+use fairlead_firewall::{Condition, Element, Firewall, FirewallError, Publish, Ranges, Side};
 use fairlead_types::Protocol;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
@@ -133,7 +133,7 @@ fn removing_without_tables_makes_none() {
     firewall.remove(&one_of_each()).unwrap();
     assert_eq!(firewall.list().unwrap(), []);
     assert_eq!(firewall.remove_unused_subnets(&[]).unwrap(), []);
-    assert!(!firewall.set_networks(&[]).unwrap());
+    assert!(!firewall.set_networks(&[], &[]).unwrap());
     assert_eq!(ruleset(&sandbox), "");
 }
 
@@ -266,21 +266,112 @@ fn networks_are_replaced_and_a_repetition_changes_nothing() {
     let sandbox = Sandbox::new();
     let mut firewall = sandbox.firewall();
     let networks = ["10.22.0.0/16", "10.24.1.0/24", "10.24.2.0/24", "fd00::/48"].map(net);
-    assert!(firewall.set_networks(&networks).unwrap());
+    assert!(firewall.set_networks(&networks, &[]).unwrap());
     let text = ruleset(&sandbox);
     assert!(text.contains("fd00::/48"), "{text}");
     assert!(text.contains("10.22.0.0/16"), "{text}");
-    assert!(!firewall.set_networks(&networks).unwrap());
+    assert!(!firewall.set_networks(&networks, &[]).unwrap());
     let last = net("255.255.0.0/16");
     assert!(
         firewall
-            .set_networks(&[last, net("255.255.1.0/24")])
+            .set_networks(&[last, net("255.255.1.0/24")], &[])
             .unwrap()
     );
-    assert!(!firewall.set_networks(&[last]).unwrap());
+    assert!(!firewall.set_networks(&[last], &[]).unwrap());
     assert!(!ruleset(&sandbox).contains("fd00::/48"));
-    assert!(firewall.set_networks(&[]).unwrap());
+    assert!(firewall.set_networks(&[], &[]).unwrap());
     assert!(!ruleset(&sandbox).contains("255.255"));
+}
+
+#[test]
+fn ranges_are_read_back() {
+    let sandbox = Sandbox::new();
+    let mut firewall = sandbox.firewall();
+    assert_eq!(firewall.networks().unwrap(), Some(Ranges::default()));
+    let networks = ["10.22.0.0/16", "10.24.2.0/24", "fd00::/48"].map(net);
+    let halves = ["10.24.0.0/25", "10.24.0.128/25"].map(net);
+    let masqueraded = ["10.22.0.0/16", "255.255.255.255/32", "fd00::/64"].map(net);
+    firewall
+        .set_networks(&[&networks[..], &halves].concat(), &masqueraded)
+        .unwrap();
+    let read = firewall.networks().unwrap().unwrap();
+    let sorted = |nets: &[IpNet]| nets.iter().copied().collect::<BTreeSet<_>>();
+    assert_eq!(
+        sorted(&read.networks),
+        sorted(&[&networks[..], &[net("10.24.0.0/24")]].concat())
+    );
+    assert_eq!(sorted(&read.masqueraded), sorted(&masqueraded));
+    let text = ruleset(&sandbox);
+    assert!(text.contains("255.255.255.255"), "{text}");
+    assert!(!firewall.set_networks(&read.networks, &masqueraded).unwrap());
+    assert!(firewall.set_networks(&read.networks, &[]).unwrap());
+    let left = firewall.networks().unwrap().unwrap();
+    assert_eq!((left.networks, left.masqueraded), (read.networks, vec![]));
+}
+
+#[test]
+fn ranges_that_are_masqueraded_keep_the_table() {
+    let sandbox = Sandbox::new();
+    let mut firewall = sandbox.firewall();
+    firewall.set_networks(&[], &[net("10.22.0.0/16")]).unwrap();
+    firewall.tidy(&[]).unwrap();
+    assert!(ruleset(&sandbox).contains("10.22.0.0/16"));
+    firewall.set_networks(&[], &[]).unwrap();
+    firewall.tidy(&[]).unwrap();
+    assert_eq!(ruleset(&sandbox), "");
+}
+
+/// The table as the release before masqueraded ranges made it, in use.
+fn of_an_earlier_release(sandbox: &Sandbox) -> Firewall {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/golden/before-ranges.nft"
+    );
+    sandbox.run(&format!("nft -f {file}"));
+    let mut firewall = sandbox.firewall();
+    firewall.set_networks(&[net("10.22.0.0/16")], &[]).unwrap();
+    assert!(!ruleset(sandbox).contains("masqueraded"));
+    firewall
+}
+
+/// Each rule and set once, and what was in them still there.
+#[track_caller]
+fn is_mended(sandbox: &Sandbox, firewall: &mut Firewall) {
+    let text = ruleset(sandbox);
+    for once in [
+        "set masqueraded4 {",
+        "set masqueraded6 {",
+        "ip saddr @masqueraded4 ip daddr != @masqueraded4 masquerade",
+        "ip6 saddr @masqueraded6 ip6 daddr != @masqueraded6 masquerade",
+        "jump masquerading",
+        "set networks4 {",
+    ] {
+        assert_eq!(text.matches(once).count(), 1, "{once}: {text}");
+    }
+    assert_eq!(listed(firewall), one_of_each().into_iter().collect());
+    let networks = firewall.networks().unwrap().unwrap().networks;
+    assert_eq!(networks, [net("10.22.0.0/16")]);
+}
+
+#[test]
+fn a_table_of_an_earlier_release_is_mended_when_a_range_is_masqueraded() {
+    let sandbox = Sandbox::new();
+    let mut firewall = of_an_earlier_release(&sandbox);
+    let networks = [net("10.22.0.0/16")];
+    let masqueraded = [net("10.22.1.0/24")];
+    assert!(firewall.set_networks(&networks, &masqueraded).unwrap());
+    is_mended(&sandbox, &mut firewall);
+    let read = firewall.networks().unwrap().unwrap();
+    assert_eq!(read.masqueraded, masqueraded);
+    assert!(!firewall.set_networks(&networks, &masqueraded).unwrap());
+}
+
+#[test]
+fn a_table_of_an_earlier_release_is_mended_by_ensure() {
+    let sandbox = Sandbox::new();
+    let mut firewall = of_an_earlier_release(&sandbox);
+    firewall.ensure().unwrap();
+    is_mended(&sandbox, &mut firewall);
 }
 
 #[test]

@@ -6,13 +6,16 @@ mod support;
 
 use fairlead_firewall::{Condition, Element, Firewall, Publish, Side};
 use fairlead_types::Protocol;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::Duration;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
 use support::Sandbox;
 
 /// Long enough for a packet on this machine, short enough to wait for one that is
 /// dropped.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the kernel may take to set links up.
+const LIMIT: Duration = Duration::from_secs(20);
 
 struct Net {
     host: Sandbox,
@@ -22,6 +25,25 @@ struct Net {
 }
 
 impl Sandbox {
+    /// Waits until the kernel has taken note of every carrier, which it does in the
+    /// background, and of every IPv6 address. Until then packets may be lost.
+    fn settle(&self) {
+        let end = Instant::now() + LIMIT;
+        let list = |command: &str| -> Vec<serde_json::Value> {
+            serde_json::from_str(&self.run(command)).unwrap()
+        };
+        loop {
+            let links = list("ip -j link show up");
+            let addresses = self.run("ip -j -6 addr show tentative");
+            let down = |l: &&serde_json::Value| l["ifname"] != "lo" && l["operstate"] != "UP";
+            if !links.iter().any(|l| down(&l)) && !addresses.contains("local") {
+                return;
+            }
+            assert!(Instant::now() < end, "{links:?} {addresses}");
+            std::thread::yield_now();
+        }
+    }
+
     fn set(&self, setting: &str, value: &str) {
         let path = format!("/proc/sys/net/{setting}");
         self.ns
@@ -70,6 +92,9 @@ impl Net {
             "ipv4/conf/br0/route_localnet",
         ] {
             net.host.set(setting, "1");
+        }
+        for sandbox in [&net.host, &net.one, &net.two, &net.outside] {
+            sandbox.settle();
         }
         net
     }
@@ -232,12 +257,101 @@ fn a_container_goes_out_as_the_host_and_meets_its_neighbours_as_itself() {
     net.outside.run("ip route add 10.22.0.0/16 via 192.0.2.1");
     net.outside.run("ip route add fd00:22::/64 via 2001:db8::1");
     let networks = ["192.0.2.0/24", "2001:db8::/64"].map(|n| n.parse().unwrap());
-    firewall.set_networks(&networks).unwrap();
+    firewall.set_networks(&networks, &[]).unwrap();
     assert_eq!(seen(&net.one, "192.0.2.2:80", &v4), ip("10.22.0.2"));
     assert_eq!(seen(&net.one, "[2001:db8::2]:80", &v6), ip("fd00:22::2"));
     // Who is not masqueraded is seen as itself too.
-    firewall.set_networks(&[]).unwrap();
+    firewall.set_networks(&[], &[]).unwrap();
     assert_eq!(seen(&net.two, "192.0.2.2:80", &v4), ip("10.22.0.3"));
+}
+
+#[test]
+fn a_whole_range_goes_out_as_the_host() {
+    let net = Net::new();
+    net.outside.run("ip route add 10.22.0.0/16 via 192.0.2.1");
+    net.outside.run("ip route add fd00:22::/64 via 2001:db8::1");
+    let mut firewall = net.host.firewall();
+    let nets =
+        |texts: &[&str]| -> Vec<IpNet> { texts.iter().map(|n| n.parse().unwrap()).collect() };
+    let range = nets(&["10.22.0.0/16", "fd00:22::/64"]);
+    let outside = nets(&["192.0.2.0/24", "2001:db8::/64"]);
+    let v4 = listen(&net.outside, "192.0.2.2:80");
+    let v6 = listen(&net.outside, "[2001:db8::2]:80");
+    let both = |from: &Sandbox| {
+        [
+            seen(from, "192.0.2.2:80", &v4),
+            seen(from, "[2001:db8::2]:80", &v6),
+        ]
+    };
+    let itself = [ip("10.22.0.2"), ip("fd00:22::2")];
+    assert_eq!(both(&net.one), itself);
+    firewall.set_networks(&range, &range).unwrap();
+    for container in [&net.one, &net.two] {
+        assert_eq!(both(container), [ip("192.0.2.1"), ip("2001:db8::1")]);
+    }
+    // Not who is outside of it.
+    let half = nets(&["10.22.0.2/32", "fd00:22::2/128"]);
+    firewall.set_networks(&range, &half).unwrap();
+    assert_eq!(both(&net.one), [ip("192.0.2.1"), ip("2001:db8::1")]);
+    assert_eq!(both(&net.two), [ip("10.22.0.3"), ip("fd00:22::3")]);
+    let neighbour = listen(&net.two, "10.22.0.3:80");
+    assert_eq!(seen(&net.one, "10.22.0.3:80", &neighbour), itself[0]);
+    // To a declared network, and within what is masqueraded, each is itself.
+    let all = [&range[..], &outside].concat();
+    for (networks, masqueraded) in [(&all, &range), (&vec![], &all), (&range, &vec![])] {
+        firewall.set_networks(networks, masqueraded).unwrap();
+        assert_eq!(both(&net.one), itself, "{networks:?} {masqueraded:?}");
+    }
+}
+
+#[test]
+fn multicast_from_a_masqueraded_range_is_not_translated() {
+    let net = Net::new();
+    net.outside.run("ip route add 10.22.0.0/16 via 192.0.2.1");
+    net.outside.run("ip route add fd00:22::/64 via 2001:db8::1");
+    net.host.run("ip route add 239.0.0.0/8 dev eth0");
+    // By the source the kernel chooses the link that multicast leaves by.
+    net.host.run("ip addr add 10.22.9.9/32 dev eth0");
+    net.host.run("ip addr add fd00:22::9/128 dev eth0 nodad");
+    let range = ["10.22.0.0/16", "fd00:22::/64"].map(|n| n.parse().unwrap());
+    net.host.firewall().set_networks(&[], &range).unwrap();
+    let index = |at: &Sandbox| -> u32 {
+        let link: serde_json::Value =
+            serde_json::from_str(&at.run("ip -j link show eth0")).unwrap();
+        u32::try_from(link[0]["ifindex"].as_u64().unwrap()).unwrap()
+    };
+    let bind = |at: &Sandbox, on: &str| {
+        let socket = at.ns.run(|| UdpSocket::bind(on)).unwrap().unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    };
+    let mut buffer = [0; 8];
+    let listener = bind(&net.outside, "0.0.0.0:5353");
+    listener
+        .join_multicast_v4(&"239.1.1.1".parse().unwrap(), &"192.0.2.2".parse().unwrap())
+        .unwrap();
+    let sender = bind(&net.host, "10.22.9.9:0");
+    sender.send_to(b"all", "239.1.1.1:5353").unwrap();
+    let (_, from) = listener.recv_from(&mut buffer).unwrap();
+    assert_eq!(from.ip(), ip("10.22.9.9"));
+    // One address is translated, so the range is in use.
+    sender.send_to(b"one", "192.0.2.2:5353").unwrap();
+    let (_, from) = listener.recv_from(&mut buffer).unwrap();
+    assert_eq!(from.ip(), ip("192.0.2.1"));
+
+    let group = "ff02::1:3".parse().unwrap();
+    let listener = bind(&net.outside, "[::]:5354");
+    listener
+        .join_multicast_v6(&group, index(&net.outside))
+        .unwrap();
+    let sender = bind(&net.host, "[fd00:22::9]:0");
+    let to = SocketAddrV6::new(group, 5354, 0, index(&net.host));
+    sender.send_to(b"all", to).unwrap();
+    let (_, from) = listener.recv_from(&mut buffer).unwrap();
+    assert_eq!(from.ip(), ip("fd00:22::9"));
+    sender.send_to(b"one", "[2001:db8::2]:5354").unwrap();
+    let (_, from) = listener.recv_from(&mut buffer).unwrap();
+    assert_eq!(from.ip(), ip("2001:db8::1"));
 }
 
 #[test]

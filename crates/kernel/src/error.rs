@@ -50,6 +50,16 @@ pub enum KernelError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// What was asked for cannot be; the kernel was not asked.
+    #[error("{operation} {object}: {reason}")]
+    Invalid {
+        /// What was asked, as a verb.
+        operation: &'static str,
+        /// Of what.
+        object: String,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
     /// The thing that was asked for does not exist.
     #[error("{operation} {object}: not found")]
     Absent {
@@ -68,7 +78,7 @@ impl KernelError {
             Self::Refused { errno, .. } => Some(*errno),
             Self::Io { source, .. } => Errno::from_io_error(source),
             Self::Absent { .. } => Some(Errno::NOENT),
-            Self::Answer { .. } | Self::Interrupted { .. } => None,
+            Self::Answer { .. } | Self::Interrupted { .. } | Self::Invalid { .. } => None,
         }
     }
 
@@ -97,6 +107,13 @@ impl KernelError {
             self.errno(),
             Some(Errno::OPNOTSUPP | Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT)
         )
+    }
+
+    /// Whether there is no way to an address (`ENETUNREACH`, `EHOSTUNREACH`): the
+    /// kernel has no route to it, or one that says so.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self.errno(), Some(Errno::NETUNREACH | Errno::HOSTUNREACH))
     }
 
     /// Whether the caller lacks the right (`EPERM`, `EACCES`).

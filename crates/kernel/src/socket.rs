@@ -8,6 +8,7 @@ use crate::KernelError;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd};
 
 const HEADER: usize = 16;
 const NLMSG_ERROR: u16 = 2;
@@ -61,6 +62,12 @@ pub enum Reply {
     },
 }
 
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Socket {
     /// Opens a socket in the network namespace of this thread.
     ///
@@ -109,6 +116,32 @@ impl Socket {
                 .or_else(|_| {
                     rustix::net::sockopt::set_socket_send_buffer_size(&self.socket, bytes as usize)
                 });
+    }
+
+    /// Joins a group of the kernel's notifications (`RTNLGRP_*`, `NFNLGRP_*`).
+    pub(crate) fn join(&mut self, group: u32) -> std::io::Result<()> {
+        self.socket.add_membership(group)
+    }
+
+    /// Gives the socket its address. The kernel leaves a socket without one out when it
+    /// notifies.
+    pub(crate) fn bind(&mut self) -> std::io::Result<()> {
+        self.socket.bind_auto().map(drop)
+    }
+
+    /// The types of the messages in the next datagram that has come; none when none
+    /// has. A datagram that is cut short yields the messages that are whole.
+    pub(crate) fn try_receive_kinds(&mut self) -> std::io::Result<Option<Vec<u16>>> {
+        self.buffer.clear();
+        self.buffer.reserve(DATAGRAM);
+        match self.socket.recv(&mut self.buffer, libc::MSG_DONTWAIT) {
+            Ok(size) => {
+                let whole = messages(&self.buffer[..size]).filter_map(Result::ok);
+                Ok(Some(whole.map(|message| message.kind).collect()))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends `bytes`, one or more whole netlink messages, as one datagram.

@@ -2,42 +2,20 @@
 
 mod common;
 
-use common::TestNs;
+use common::{TestNs, bridge, name};
 use fairlead_kernel::route::{
     AddressOptions, LinkChange, LinkKind, MacvlanMode, Neighbour, NewLink, NewLinkKind, NextHop,
     Peer, PortOptions, RouteEntry, RouteMetrics, Rule, Vxlan,
 };
 use fairlead_kernel::{NetNs, Route, sysctl};
-use fairlead_types::{IfName, Mac};
+use fairlead_types::Mac;
 use std::os::fd::AsFd;
-
-fn name(text: &str) -> IfName {
-    IfName::new(text).unwrap()
-}
 
 fn link<'a>(text: &str, kind: NewLinkKind<'a>) -> NewLink<'a> {
     NewLink {
-        name: name(text),
-        mac: None,
-        mtu: None,
         up: true,
-        master: None,
-        group: None,
-        namespace: None,
-        kind,
+        ..NewLink::new(name(text), kind)
     }
-}
-
-fn bridge(route: &mut Route, text: &str) -> u32 {
-    route
-        .create_link(&link(
-            text,
-            NewLinkKind::Bridge {
-                vlan_filtering: None,
-            },
-        ))
-        .unwrap();
-    route.link(&name(text)).unwrap().unwrap().index
 }
 
 fn veth(text: &str, peer: &str) -> NewLink<'static> {

@@ -6,6 +6,7 @@ use crate::{CniFile, NetworkError};
 use fairlead_cni::ConfList;
 use fairlead_cni::conf::{ConfError, load_directory};
 use fairlead_config::{Config, Network, NetworkKind};
+use fairlead_kernel::Route;
 use fairlead_types::NetworkName;
 use ipnet::IpNet;
 use std::path::{Path, PathBuf};
@@ -186,6 +187,23 @@ pub(crate) fn hidden(config: &Config) -> Vec<&str> {
     names
 }
 
+/// The configuration that a declared network has on this node. The greatest packet of a
+/// routed bridge is that of its bridge, which setup gave it.
+fn on_this_node(config: &Config, network: &Network) -> Result<ConfList, NetworkError> {
+    let list = generate(network, config.node(), None)?;
+    let (NetworkKind::RoutedBridge, Some(bridge)) = (network.kind, &network.bridge) else {
+        return Ok(list);
+    };
+    let link = Route::open()?.link(bridge)?;
+    let Some(link) = link else {
+        return Err(NetworkError::NotSetUp {
+            network: network.name.clone(),
+            bridge: bridge.clone(),
+        });
+    };
+    generate(network, config.node(), Some(link.mtu))
+}
+
 /// The configuration of one network. That of a declared network is generated, never
 /// read: a file that is out of date or was changed by hand does no harm. Any other is
 /// read from `cni.config`.
@@ -193,12 +211,13 @@ pub(crate) fn hidden(config: &Config) -> Vec<&str> {
 /// # Errors
 /// [`NetworkError::Unknown`] names the networks there are;
 /// [`NetworkError::Declaration`] for a faulty declaration,
-/// [`NetworkError::NotRealised`] for a type that cannot be made yet;
+/// [`NetworkError::NoSegment`] and [`NetworkError::NotSetUp`] for a routed bridge that was
+/// not set up here;
 /// [`NetworkError::Conf`] when the network's file cannot be loaded.
 pub fn find(config: &Config, name: &NetworkName) -> Result<ConfList, NetworkError> {
     let (networks, problems) = config.networks();
     if let Some(network) = networks.iter().find(|n| n.name == *name) {
-        return generate(network);
+        return on_this_node(config, network);
     }
     let about = |p: &fairlead_config::Problem| p.network() == Some(name.as_str());
     if let Some(problem) = problems.into_iter().find(about) {

@@ -1,11 +1,12 @@
 //! What can go wrong with networks.
 
 use fairlead_cni::conf::ConfError;
-use fairlead_config::{ConfigError, NetworkKind, Problem};
+use fairlead_config::{ConfigError, Problem};
 use fairlead_firewall::FirewallError;
 use fairlead_kernel::KernelError;
 use fairlead_types::{IfName, NetworkName};
 use ipnet::IpNet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Why a network cannot be found, generated or set up. Each one says what mends it.
@@ -20,16 +21,116 @@ pub enum NetworkError {
     /// A CNI file or its directory cannot be read, or is no configuration.
     #[error(transparent)]
     Conf(#[from] ConfError),
-    /// The type is known and cannot be made yet.
+    /// This node has no segment of a network yet.
     #[error(
-        "network {network}: type {kind} is not realised yet, so nothing was made; \
-         set network#{network}.type=bridge, or network#{network}.network=none to hide it"
+        "network {network}: node {node} has no segment of it yet; run 'fairlead net setup', and see \
+         that cluster.nodes names the node"
     )]
-    NotRealised {
+    NoSegment {
         /// The network.
         network: NetworkName,
-        /// Its type.
-        kind: NetworkKind,
+        /// The node.
+        node: String,
+    },
+    /// The network has not been set up on this node.
+    #[error(
+        "network {network}: its bridge {bridge} is not there; run 'fairlead net setup' or start \
+         'fairlead agent'"
+    )]
+    NotSetUp {
+        /// The network.
+        network: NetworkName,
+        /// Its bridge.
+        bridge: IfName,
+    },
+    /// A node's endpoint is not known.
+    #[error(
+        "network {network}: node {node} cannot be reached: {reason}; give its address by \
+         network#{network}.addr@{node}, or its name to DNS or /etc/hosts"
+    )]
+    Unresolved {
+        /// The network.
+        network: NetworkName,
+        /// The node.
+        node: String,
+        /// Why.
+        reason: String,
+    },
+    /// A next hop is on no link of this node.
+    #[error(
+        "network {network}: {address}, the way to node {node}, is on no link of this node; set \
+         network#{network}.tunnel=auto, or network#{network}.gateway@{node} to a next hop on a link"
+    )]
+    NotOnLink {
+        /// The network.
+        network: NetworkName,
+        /// The node.
+        node: String,
+        /// The next hop.
+        address: IpAddr,
+    },
+    /// The endpoint of this node is no address of this node.
+    #[error(
+        "network {network}: {address}, the endpoint of this node, is on none of its links; set \
+         network#{network}.addr@{node} to an address that is"
+    )]
+    NotLocal {
+        /// The network.
+        network: NetworkName,
+        /// This node.
+        node: String,
+        /// The endpoint.
+        address: IpAddr,
+    },
+    /// The mode of tunnels cannot carry the network's packets.
+    #[error(
+        "network {network}: tunnel_mode={mode} cannot carry {range}; set \
+         network#{network}.tunnel_mode to gre or vxlan"
+    )]
+    Mode {
+        /// The network.
+        network: NetworkName,
+        /// The mode.
+        mode: &'static str,
+        /// The range.
+        range: IpNet,
+    },
+    /// Two networks have the same VXLAN network identifier.
+    #[error(
+        "network {network}: its VXLAN identifier {vni} is that of network {other} too; set \
+         network#{network}.vni to another number"
+    )]
+    Vni {
+        /// The network.
+        network: NetworkName,
+        /// The other network.
+        other: NetworkName,
+        /// The identifier.
+        vni: u32,
+    },
+    /// A routing table has no such name.
+    #[error(
+        "network {network}: no routing table is called {table:?}; name it in \
+         /etc/iproute2/rt_tables, or give its number in network#{network}.tables"
+    )]
+    Table {
+        /// The network.
+        network: NetworkName,
+        /// The name.
+        table: String,
+    },
+    /// A link that somebody else made is in the way of a tunnel.
+    #[error(
+        "network {network}: link {link} is not ours and in the way of {wanted}; remove it by \
+         'ip link delete {link}'"
+    )]
+    LinkInTheWay {
+        /// The network.
+        network: NetworkName,
+        /// The link.
+        link: String,
+        /// What was to be made.
+        wanted: String,
     },
     /// No network has that name.
     #[error(
@@ -162,7 +263,15 @@ impl NetworkError {
     pub fn network(&self) -> Option<&str> {
         match self {
             Self::Declaration(problem) => problem.network(),
-            Self::NotRealised { network, .. }
+            Self::NoSegment { network, .. }
+            | Self::NotSetUp { network, .. }
+            | Self::Unresolved { network, .. }
+            | Self::NotOnLink { network, .. }
+            | Self::NotLocal { network, .. }
+            | Self::Mode { network, .. }
+            | Self::Vni { network, .. }
+            | Self::Table { network, .. }
+            | Self::LinkInTheWay { network, .. }
             | Self::Conflict { network, .. }
             | Self::BridgeTaken { network, .. }
             | Self::BridgeShared { network, .. }
@@ -185,6 +294,32 @@ impl NetworkError {
         match self {
             Self::Declaration(problem) => problem.is_warning(),
             _ => false,
+        }
+    }
+
+    /// What is wrong, in a word, for a table.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Config(_) | Self::Declaration(_) | Self::Mode { .. } | Self::Table { .. } => {
+                "invalid"
+            }
+            Self::Conf(_) | Self::Conflict { .. } => "conflict",
+            Self::Unknown { .. } => "unknown",
+            Self::NoSegment { .. } => "no-segment",
+            Self::NotSetUp { .. } => "not-set-up",
+            Self::Unresolved { .. } => "unresolved",
+            Self::NotOnLink { .. } | Self::NotLocal { .. } => "unreachable",
+            Self::Vni { .. }
+            | Self::BridgeTaken { .. }
+            | Self::BridgeShared { .. }
+            | Self::ForeignAddress { .. }
+            | Self::LinkInTheWay { .. } => "taken",
+            Self::InUse { .. } => "in-use",
+            Self::Kernel(_) | Self::Firewall(_) | Self::File { .. } | Self::Record { .. } => {
+                "failed"
+            }
+            Self::Undo { error, .. } | Self::Of { error, .. } => error.word(),
         }
     }
 

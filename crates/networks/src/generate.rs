@@ -1,6 +1,8 @@
 //! The CNI configuration list that a declared network yields.
 
 use crate::NetworkError;
+use crate::address::bridge_address;
+use crate::routed::local_ranges;
 use fairlead_cni::ConfList;
 use fairlead_config::{Network, NetworkKind};
 use ipnet::IpNet;
@@ -12,20 +14,23 @@ pub const MARKER: &str = "x-fairlead";
 /// How the value of [`MARKER`] begins.
 const MADE_BY: &str = "made by fairlead";
 
-/// The configuration list of a declared network.
+/// The configuration list that a declared network yields on a node. `mtu` is the greatest
+/// packet of its containers, in bytes, where that is known; what is declared wins.
 ///
 /// # Errors
-/// [`NetworkError::NotRealised`] for a type that cannot be made yet.
-pub fn generate(network: &Network) -> Result<ConfList, NetworkError> {
+/// [`NetworkError::NoSegment`] for a routed bridge of which the node has no segment.
+pub fn generate(network: &Network, node: &str, mtu: Option<u32>) -> Result<ConfList, NetworkError> {
     let plugins = match network.kind {
-        NetworkKind::Bridge => vec![bridge(network), portmap()],
-        NetworkKind::Lo => vec![json!({"type": "loopback"})],
-        NetworkKind::RoutedBridge | NetworkKind::Weave => {
-            return Err(NetworkError::NotRealised {
-                network: network.name.clone(),
-                kind: network.kind,
-            });
+        NetworkKind::Bridge | NetworkKind::RoutedBridge => {
+            let ranges = local_ranges(network, node);
+            if ranges.is_empty() {
+                let (network, node) = (network.name.clone(), node.to_owned());
+                return Err(NetworkError::NoSegment { network, node });
+            }
+            vec![bridge(network, &ranges, network.mtu.or(mtu)), portmap()]
         }
+        NetworkKind::Lo => vec![json!({"type": "loopback"})],
+        NetworkKind::Weave => vec![weave(network), portmap()],
     };
     let mark = format!(
         "{MADE_BY} from network#{}; changes are overwritten",
@@ -40,32 +45,50 @@ pub fn generate(network: &Network) -> Result<ConfList, NetworkError> {
     Ok(list)
 }
 
-fn bridge(network: &Network) -> Value {
+fn bridge(network: &Network, ranges: &[IpNet], mtu: Option<u32>) -> Value {
     let bridge = network.bridge.as_ref().map_or("", |name| name.as_str());
     // One range set for each family: a container gets one address of each.
-    let sets = network
-        .ranges
+    let sets = ranges
         .iter()
         .map(|range| json!([{"subnet": range.to_string()}]));
-    let routes = network
-        .ranges
+    let mut routes: Vec<Value> = ranges
         .iter()
-        .map(|range| json!({"dst": default_route(*range)}));
-    json!({
+        .map(|range| json!({"dst": default_route(*range)}))
+        .collect();
+    let is_routed = network.kind == NetworkKind::RoutedBridge;
+    if is_routed {
+        // With interfaces in several networks the way back would be another one
+        // (specification 6.2).
+        routes.extend(network.ranges.iter().zip(ranges).map(|(whole, segment)| {
+            json!({"dst": whole.to_string(), "gw": bridge_address(*segment).addr().to_string()})
+        }));
+    }
+    let mut plugin = json!({
         "type": "bridge",
         "bridge": bridge,
         "isGateway": true,
-        "ipMasq": !network.public,
+        // Between the segments of a routed bridge nothing may be translated, and other
+        // implementations of the plugin know only this node's: setup declares its range.
+        "ipMasq": !network.public && !is_routed,
         // Where bridged frames pass the host's rules (br_netfilter, on every host of Docker),
         // a container's own published port leads out by the port of the bridge it came in by.
         "hairpinMode": true,
-        "capabilities": {"ips": true, "mac": true},
-        "ipam": {
-            "type": "host-local",
-            "ranges": sets.collect::<Vec<_>>(),
-            "routes": routes.collect::<Vec<_>>(),
-        },
-    })
+    });
+    if let Some(mtu) = mtu {
+        plugin["mtu"] = mtu.into();
+    }
+    plugin["capabilities"] = json!({"ips": true, "mac": true});
+    plugin["ipam"] = json!({
+        "type": "host-local",
+        "ranges": sets.collect::<Vec<_>>(),
+        "routes": routes,
+    });
+    plugin
+}
+
+fn weave(network: &Network) -> Value {
+    let range = network.ranges.first().map(IpNet::to_string);
+    json!({"type": "weave-net", "ipam": {"subnet": range}})
 }
 
 fn portmap() -> Value {
@@ -89,6 +112,18 @@ pub(crate) fn text(list: &ConfList) -> String {
 pub(crate) fn is_marked(list: &ConfList) -> bool {
     let mark = list.extra.get(MARKER).and_then(Value::as_str);
     mark.is_some_and(|mark| mark.starts_with(MADE_BY))
+}
+
+/// The ranges that routes of a configuration's `host-local` parts lead to, but for the
+/// default ones: for a routed bridge the whole range.
+pub(crate) fn destinations(list: &ConfList) -> Vec<IpNet> {
+    let ipams = list.plugins.iter().filter_map(|p| p.raw().get("ipam"));
+    let routes = ipams.filter_map(|ipam| ipam.get("routes")?.as_array());
+    let destinations = routes.flatten().filter_map(|route| {
+        let text = route.get("dst")?.as_str()?;
+        text.parse::<IpNet>().ok()
+    });
+    destinations.filter(|net| net.prefix_len() > 0).collect()
 }
 
 /// The ranges that a configuration's `host-local` parts give addresses from.
@@ -117,11 +152,11 @@ pub(crate) fn ranges(list: &ConfList) -> Vec<IpNet> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setup::testing::network;
+    use crate::setup::testing::{network, routed};
 
     #[test]
     fn a_bridge_yields_bridge_and_portmap() {
-        let list = generate(&network("default", &["10.22.0.0/16"])).unwrap();
+        let list = generate(&network("default", &["10.22.0.0/16"]), "n1", None).unwrap();
         let wanted = concat!(
             "{\n",
             "  \"cniVersion\": \"1.0.0\",\n",
@@ -174,7 +209,7 @@ mod tests {
     fn two_families_give_two_range_sets_and_two_routes_and_public_no_masquerade() {
         let mut dual = network("web", &["10.1.0.0/24", "fd00:1::/64"]);
         dual.public = true;
-        let list = generate(&dual).unwrap();
+        let list = generate(&dual, "n1", None).unwrap();
         let ipam = &list.plugins[0].raw()["ipam"];
         assert_eq!(
             ipam["ranges"],
@@ -189,15 +224,47 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_generated_and_what_is_not_realised_says_so() {
-        let mut lo = network("lo", &["127.0.0.1/32"]);
-        lo.kind = NetworkKind::Lo;
-        assert_eq!(generate(&lo).unwrap().plugins[0].plugin_type(), "loopback");
-        for kind in [NetworkKind::RoutedBridge, NetworkKind::Weave] {
-            lo.kind = kind;
-            let error = generate(&lo).unwrap_err();
-            assert!(matches!(error, NetworkError::NotRealised { .. }), "{error}");
-        }
+    fn loopback_and_weave_are_generated() {
+        let mut other = network("lo", &["127.0.0.1/32"]);
+        other.kind = NetworkKind::Lo;
+        let list = generate(&other, "n1", None).unwrap();
+        assert_eq!(list.plugins[0].plugin_type(), "loopback");
+        let mut other = network("weave1", &["10.32.0.0/12"]);
+        other.kind = NetworkKind::Weave;
+        let list = generate(&other, "n1", None).unwrap();
+        assert_eq!(
+            *list.plugins[0].raw(),
+            *json!({"type": "weave-net", "ipam": {"subnet": "10.32.0.0/12"}})
+                .as_object()
+                .unwrap()
+        );
+    }
+
+    /// Specification 6.2.
+    #[test]
+    fn a_routed_bridge_yields_the_segment_of_the_node() {
+        let back = routed("back", "10.11.0.0/16", 22, &["n1", "n2"]);
+        let list = generate(&back, "n2", Some(1480)).unwrap();
+        let plugin = list.plugins[0].raw();
+        assert_eq!(plugin["bridge"], "obr_back");
+        assert_eq!(
+            (&plugin["isGateway"], &plugin["ipMasq"]),
+            (&json!(true), &json!(false))
+        );
+        assert_eq!(plugin["mtu"], 1480);
+        let routes = json!([{"dst": "0.0.0.0/0"}, {"dst": "10.11.0.0/16", "gw": "10.11.4.1"}]);
+        assert_eq!(
+            plugin["ipam"]["ranges"],
+            json!([[{"subnet": "10.11.4.0/22"}]])
+        );
+        assert_eq!(plugin["ipam"]["routes"], routes);
+        assert_eq!(ranges(&list), ["10.11.4.0/22".parse::<IpNet>().unwrap()]);
+        assert_eq!(
+            destinations(&list),
+            ["10.11.0.0/16".parse::<IpNet>().unwrap()]
+        );
+        let error = generate(&back, "n3", None).unwrap_err();
+        assert!(matches!(error, NetworkError::NoSegment { .. }), "{error}");
     }
 
     #[test]

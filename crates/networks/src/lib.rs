@@ -15,15 +15,22 @@ mod catalog;
 mod error;
 mod files;
 mod generate;
+mod known;
 mod listing;
+mod routed;
 mod setup;
 mod status;
+mod tables;
 
 pub use address::{bridge_address, bridge_mac};
 pub use catalog::{Catalog, Entry, Source, find};
 pub use error::NetworkError;
 pub use files::CniFile;
 pub use generate::{MARKER, generate};
+pub use known::{Known, names_to_look_up};
 pub use listing::{Branch, Listing};
-pub use setup::{Desired, Job, Observed, Plan, Recorded, Report, Step, plan, setup};
-pub use status::{Status, StatusRow, UsedAddress, UsedIp};
+pub use setup::{
+    Desired, Job, Observed, PathRoute, PathStep, Peer, Plan, Recorded, Report, Step, TunnelLink,
+    VxlanLink, plan, setup,
+};
+pub use status::{Status, StatusRow, Usage, UsedAddress, UsedIp};

@@ -1,7 +1,11 @@
 //! What networks are made of, for `net ls` and `net show` (specification 5.1, 5.3).
 
+use crate::address::bridge_address;
+use crate::known::{Known, nodes};
+use crate::routed::{Share, Underlay};
 use crate::{Catalog, Entry, Source};
 use fairlead_config::{Config, KeyPath, Network, NetworkKind, Section, keywords};
+use fairlead_kernel::Route;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -22,14 +26,16 @@ pub struct Branch {
 }
 
 impl Listing {
-    /// All networks, or the one with that name; an unknown name gives none.
+    /// All networks, or the one with that name; an unknown name gives none. `known` says
+    /// where the other nodes are.
     #[must_use]
-    pub fn new(config: &Config, catalog: &Catalog, name: Option<&str>) -> Self {
+    pub fn new(config: &Config, known: &Known, catalog: &Catalog, name: Option<&str>) -> Self {
+        let place = Place::of(config, known);
         let asked = |entry: &&Entry| name.is_none_or(|name| entry.name == name);
         let entries = catalog.networks.iter().filter(asked);
         Self(
             entries
-                .map(|entry| (entry.name.clone(), describe(config, entry)))
+                .map(|entry| (entry.name.clone(), describe(&place, entry)))
                 .collect(),
         )
     }
@@ -69,7 +75,57 @@ fn branch(label: String, value: &Value) -> Branch {
     }
 }
 
-fn describe(config: &Config, entry: &Entry) -> Value {
+/// This node, as far as it decides by which ways others are reached.
+struct Place<'a> {
+    config: &'a Config,
+    known: &'a Known,
+    nodes: Vec<String>,
+    underlay: Underlay,
+}
+
+impl<'a> Place<'a> {
+    fn of(config: &'a Config, known: &'a Known) -> Self {
+        // Without a look at the kernel there are no ways to show.
+        let look = || {
+            let mut route = Route::open().ok()?;
+            Some((route.links().ok()?, route.addresses(0).ok()?))
+        };
+        let (links, addresses) = look().unwrap_or_default();
+        Self {
+            config,
+            known,
+            nodes: nodes(config),
+            underlay: Underlay::of(&links, &addresses),
+        }
+    }
+
+    /// The routes of a routed bridge (specification 5.1), and what cannot be reached.
+    fn routes(&self, network: &Network, tables: &[String]) -> (Vec<Value>, Vec<Value>) {
+        let node = (self.config.node(), self.nodes.as_slice());
+        let (share, problems) = Share::of(network, node, self.known, &self.underlay);
+        let errors = problems.iter().map(|p| p.to_string().into()).collect();
+        let Some(share) = share else {
+            return (Vec::new(), errors);
+        };
+        let bridge = network.bridge.as_ref().map(ToString::to_string);
+        let own = bridge_address(share.segment).addr();
+        let mut routes = Vec::new();
+        for table in tables {
+            routes.push(json!({"node": node.0, "dst": share.segment, "dev": bridge,
+                "brdev": bridge, "table": table}));
+            for path in &share.paths {
+                let (gw, local, tunnel) = path.way.parts(share.device.as_ref());
+                routes.push(json!({"node": path.node, "dst": path.segment, "gw": gw,
+                    "local_ip": local, "brdev": bridge, "brip": own, "table": table,
+                    "tunnel": tunnel, "mtu": path.mtu}));
+            }
+        }
+        (routes, errors)
+    }
+}
+
+fn describe(place: &Place<'_>, entry: &Entry) -> Value {
+    let config = place.config;
     let mut all = Map::new();
     if let Some(file) = entry.file() {
         all.insert(
@@ -89,7 +145,11 @@ fn describe(config: &Config, entry: &Entry) -> Value {
             declared(config, network, &mut own);
             all.insert("config".into(), own.into());
             if let Some(routed) = &network.routed {
-                all.insert("routes".into(), json!([]));
+                let (routes, errors) = place.routes(network, &routed.tables);
+                all.insert("routes".into(), routes.into());
+                if !errors.is_empty() {
+                    all.insert("errors".into(), errors.into());
+                }
                 all.insert("tables".into(), json!(routed.tables));
             }
         }

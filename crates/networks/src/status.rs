@@ -2,9 +2,10 @@
 
 use crate::address::size;
 use crate::{Catalog, Entry};
-use fairlead_types::{NetworkName, ObjectName};
+use fairlead_types::{NetworkName, ObjectName, ResourceName};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// An address that is given out.
@@ -14,8 +15,12 @@ pub struct UsedAddress {
     pub network: NetworkName,
     /// The address.
     pub ip: IpAddr,
+    /// The node it is on.
+    pub node: String,
     /// What it is for, where that was said.
     pub object: Option<ObjectName>,
+    /// The resource of the object, where that was said.
+    pub resource: Option<ResourceName>,
 }
 
 /// The networks, sorted by name. As JSON it is an object by name. Counts may be
@@ -46,7 +51,10 @@ pub struct StatusRow {
     pub free: u128,
     /// The used part of the whole, in percent with two decimals: `0.01%`.
     pub pct: String,
-    /// The addresses given out, sorted as texts.
+    /// What is wrong with it, in a word, when something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The addresses given out, sorted as texts; none where only their number was asked.
     pub ips: Vec<UsedIp>,
 }
 
@@ -59,19 +67,61 @@ pub struct UsedIp {
     pub node: String,
     /// The object it is for; empty where that was not said.
     pub path: String,
-    /// The resource of the object; empty, no door gives one yet.
+    /// The resource of the object; empty where that was not said.
     pub rid: String,
+}
+
+/// What is used of the networks.
+#[derive(Debug, Clone, Copy)]
+pub enum Usage<'a> {
+    /// Every address.
+    Addresses(&'a [UsedAddress]),
+    /// How many addresses of each network, by its name.
+    Counts(&'a BTreeMap<String, u64>),
 }
 
 impl Status {
     /// The status of all networks, or of the one with that name; an unknown name gives
-    /// none. `node` is the name of this node.
+    /// none. `problems` has a word for each network that something is wrong with.
     #[must_use]
-    pub fn new(catalog: &Catalog, node: &str, used: &[UsedAddress], name: Option<&str>) -> Self {
+    pub fn new(
+        catalog: &Catalog,
+        usage: Usage<'_>,
+        problems: &BTreeMap<String, String>,
+        name: Option<&str>,
+    ) -> Self {
         let asked = |entry: &&Entry| name.is_none_or(|name| entry.name == name);
-        let rows = catalog.networks.iter().filter(asked);
+        let mut by_network: BTreeMap<&str, Vec<UsedIp>> = BTreeMap::new();
+        if let Usage::Addresses(all) = usage {
+            for used in all {
+                let of_network = by_network.entry(used.network.as_str()).or_default();
+                of_network.push(UsedIp::from(used));
+            }
+        }
+        let row = |entry: &Entry| {
+            let mut ips = by_network.remove(entry.name.as_str()).unwrap_or_default();
+            ips.sort();
+            let used = match usage {
+                Usage::Addresses(_) => ips.len() as u128,
+                Usage::Counts(counts) => counts.get(&entry.name).copied().unwrap_or(0).into(),
+            };
+            let problem = problems.get(&entry.name).cloned();
+            row(entry, used, ips, problem)
+        };
         Self {
-            networks: rows.map(|entry| row(entry, node, used)).collect(),
+            networks: catalog.networks.iter().filter(asked).map(row).collect(),
+        }
+    }
+}
+
+impl From<&UsedAddress> for UsedIp {
+    fn from(used: &UsedAddress) -> Self {
+        let text = |name: Option<&dyn ToString>| name.map(|n| n.to_string()).unwrap_or_default();
+        Self {
+            ip: used.ip.to_string(),
+            node: used.node.clone(),
+            path: text(used.object.as_ref().map(|o| o as _)),
+            rid: text(used.resource.as_ref().map(|r| r as _)),
         }
     }
 }
@@ -86,23 +136,7 @@ impl Serialize for Status {
     }
 }
 
-fn row(entry: &Entry, node: &str, all: &[UsedAddress]) -> StatusRow {
-    let mut ips: Vec<UsedIp> = all
-        .iter()
-        .filter(|used| used.network.as_str() == entry.name)
-        .map(|used| UsedIp {
-            ip: used.ip.to_string(),
-            node: node.to_owned(),
-            path: used
-                .object
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            rid: String::new(),
-        })
-        .collect();
-    ips.sort();
-    let used = ips.len() as u128;
+fn row(entry: &Entry, used: u128, ips: Vec<UsedIp>, problem: Option<String>) -> StatusRow {
     let ranges = entry.ranges();
     let size = match ranges.is_empty() {
         true => used.max(1),
@@ -118,6 +152,7 @@ fn row(entry: &Entry, node: &str, all: &[UsedAddress]) -> StatusRow {
         used,
         free: size.saturating_sub(used),
         pct: percent(used, size),
+        problem,
         ips,
     }
 }

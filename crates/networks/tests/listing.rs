@@ -3,9 +3,12 @@
 mod common;
 
 use common::Files;
-use fairlead_networks::{Catalog, Listing, NetworkError, Status, UsedAddress, find, generate};
+use fairlead_networks::{
+    Catalog, Known, Listing, NetworkError, Status, Usage, UsedAddress, find, generate,
+};
 use fairlead_types::{NetworkName, ObjectName};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 const CBR0: &str = r#"{
     "cniVersion": "0.2.0", "name": "cbr0", "type": "bridge", "bridge": "cbr0",
@@ -22,8 +25,14 @@ fn used(network: &str, ip: &str, object: Option<&str>) -> UsedAddress {
     UsedAddress {
         network: name(network),
         ip: ip.parse().unwrap(),
+        node: "n1".into(),
         object,
+        resource: None,
     }
+}
+
+fn status(catalog: &Catalog, all: &[UsedAddress], name: Option<&str>) -> Status {
+    Status::new(catalog, Usage::Addresses(all), &BTreeMap::new(), name)
 }
 
 /// Files of every sort beside declared networks.
@@ -51,24 +60,33 @@ fn the_status_has_every_network_and_the_addresses_sorted_as_texts() {
         used("weave", "10.32.0.5", None),
         used("gone", "10.99.0.1", None),
     ];
-    let status = Status::new(&catalog, "n1", &all, None);
-    let text = serde_json::to_string_pretty(&status).unwrap();
+    let shown = status(&catalog, &all, None);
+    let text = serde_json::to_string_pretty(&shown).unwrap();
     let wanted = include_str!("golden/status.json");
     assert_eq!(text, wanted.trim_end());
-    let one = Status::new(&catalog, "n1", &all, Some("cbr0"));
+    let one = status(&catalog, &all, Some("cbr0"));
     assert_eq!(one.networks.len(), 1);
-    let none = Status::new(&catalog, "n1", &all, Some("nothing"));
+    let none = status(&catalog, &all, Some("nothing"));
     assert_eq!(serde_json::to_string(&none).unwrap(), "{}");
+    let counts = BTreeMap::from([("default".to_owned(), 3)]);
+    let problems = BTreeMap::from([("default".to_owned(), "invalid".to_owned())]);
+    let counted = Status::new(&catalog, Usage::Counts(&counts), &problems, Some("default"));
+    let row = &counted.networks[0];
+    assert_eq!(
+        (row.used, row.free, row.problem.as_deref()),
+        (3, 65533, Some("invalid"))
+    );
+    assert!(row.ips.is_empty());
 }
 
 #[test]
 fn the_listing_has_configuration_and_file() {
     let files = node();
-    let list = generate(&files.config().networks().0[1]).unwrap();
+    let list = generate(&files.config().networks().0[1], "n1", None).unwrap();
     files.write("default.conflist", &list.to_value().to_string());
     let config = files.config();
     let catalog = Catalog::read(&config).unwrap();
-    let all = Listing::new(&config, &catalog, None);
+    let all = Listing::new(&config, &Known::default(), &catalog, None);
     let names: Vec<_> = all.names().collect();
     assert_eq!(
         names,
@@ -84,7 +102,7 @@ fn the_listing_has_configuration_and_file() {
             "data": list.to_value(),
         },
         "config": {
-            "type": "bridge", "network": "10.22.0.0/16", "dev": "obr_default", "public": false,
+            "type": "bridge", "network": "10.22.0.0/16", "dev": "obr_default", "public": false, "mtu": null,
         },
     });
     assert_eq!(value["default"], wanted);
@@ -108,7 +126,9 @@ fn the_listing_has_configuration_and_file() {
             .contains("torn.json")
     );
 
-    let tree = Listing::new(&config, &catalog, Some("lo")).tree().unwrap();
+    let tree = Listing::new(&config, &Known::default(), &catalog, Some("lo"))
+        .tree()
+        .unwrap();
     assert_eq!(
         (tree.label.as_str(), tree.branches[0].label.as_str()),
         ("networks", "lo")
@@ -119,7 +139,7 @@ fn the_listing_has_configuration_and_file() {
         ("type", Some("loopback"))
     );
     assert_eq!(
-        Listing::new(&config, &catalog, Some("nothing")).tree(),
+        Listing::new(&config, &Known::default(), &catalog, Some("nothing")).tree(),
         None
     );
 }
@@ -148,7 +168,7 @@ fn a_declared_network_is_generated_and_any_other_is_read() {
         "weave-net"
     );
     let error = find(&config, &name("back")).unwrap_err();
-    assert!(matches!(error, NetworkError::NotRealised { .. }), "{error}");
+    assert!(matches!(error, NetworkError::NotSetUp { .. }), "{error}");
     let error = find(&config, &name("torn")).unwrap_err();
     assert!(error.to_string().contains("torn.json"), "{error}");
     let text = find(&config, &name("nothing")).unwrap_err().to_string();
@@ -189,7 +209,7 @@ fn what_was_generated_for_a_network_that_is_gone_is_not_listed() {
     let web = networks.iter().find(|n| n.name.as_str() == "web").unwrap();
     files.write(
         "web.conflist",
-        &generate(web).unwrap().to_value().to_string(),
+        &generate(web, "n1", None).unwrap().to_value().to_string(),
     );
     files.declare("");
     let catalog = Catalog::read(&files.config()).unwrap();

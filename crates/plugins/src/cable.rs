@@ -1,7 +1,8 @@
 //! The virtual cable between host and container: its names and its making.
 
 use crate::container::open_sandbox;
-use crate::error::{internal, kernel};
+use crate::error::{first_of, internal, kernel};
+use crate::removal::Removed;
 use crate::undo::Undo;
 use fairlead_cni::{Call, CniError};
 use fairlead_kernel::route::{Link, LinkKind, NewLink, NewLinkKind, Peer};
@@ -97,19 +98,23 @@ pub(crate) fn remove(host: &IfName) -> Result<(), CniError> {
         .map_err(kernel)
 }
 
-/// Deletes the attachment's cable. It is found by the name of its host's end, which only
+/// The end of a DEL whose cable was searched by the name of its host's end, which only
 /// this attachment has. A cable that another implementation made has another name there:
 /// it is deleted by the container's name for it, but only when something says that it is
 /// this attachment's. A link of the same name that is somebody else's stays.
-pub(crate) fn remove_end(
+pub(crate) fn finish(
     call: &Call,
-    host: &IfName,
+    removed: Removed,
     bridge: Option<&IfName>,
 ) -> Result<(), CniError> {
-    let mut outer = Route::open().map_err(kernel)?;
-    if outer.delete_link_named(host).map_err(kernel)? {
-        return Ok(());
-    }
+    let foreign = match &removed.link {
+        Ok(false) => remove_foreign(call, bridge),
+        _ => Ok(()),
+    };
+    first_of(removed.into_failures().chain([foreign]))
+}
+
+fn remove_foreign(call: &Call, bridge: Option<&IfName>) -> Result<(), CniError> {
     let Some(path) = &call.netns else {
         return Ok(());
     };
@@ -119,6 +124,7 @@ pub(crate) fn remove_end(
         Err(_) => return open_sandbox(path).map(drop),
     };
     let ifname = &call.owner()?.ifname;
+    let mut outer = Route::open().map_err(kernel)?;
     let mut inner = Route::open_in(&sandbox).map_err(kernel)?;
     match inner.link(ifname).map_err(kernel)? {
         Some(link) if is_of(call, &link, bridge, &mut outer)? => {
@@ -160,12 +166,13 @@ fn is_of(
         let is_pair = port.kind == Some(LinkKind::Veth)
             && link.kind == Some(LinkKind::Veth)
             && port.parent == Some(link.index);
-        is_pair && port.master.is_some() && port.master == master && !is_ours(&port.name)
+        is_pair && port.master.is_some() && port.master == master && !is_host_name(&port.name)
     }))
 }
 
 /// Whether a link's name has the form of [`host_name`].
-fn is_ours(name: &str) -> bool {
+#[must_use]
+pub fn is_host_name(name: &str) -> bool {
     let digits = name.strip_prefix("veth").unwrap_or_default();
     digits.len() == 11 && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }

@@ -1,31 +1,47 @@
 //! What plugins share in one process: the node's state and the firewall, each opened
-//! when it is first needed.
+//! when it is first needed. Threads may share it too; one at a time uses each.
 
 use crate::error::internal;
+use crate::removal::{DeleteLinks, Way};
 use fairlead_cni::conf::AttachmentId;
 use fairlead_cni::{Call, CniError};
 use fairlead_firewall::{Element, Firewall, FirewallError};
 use fairlead_ipam::IpamError;
 use fairlead_store::{NetnsRef, Store, StoreError, Tx};
 use fairlead_types::{NetworkName, Owner, Root};
-use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The node that plugins work on.
 pub struct Host {
     root: Root,
-    store: RefCell<Option<Store>>,
-    firewall: RefCell<Option<Firewall>>,
+    store: Mutex<Option<Store>>,
+    // Whoever holds both has locked `store` first.
+    firewall: Mutex<Option<Firewall>>,
+    pub(crate) way: Way,
 }
 
 impl Host {
     /// The node whose files are below `root`, in the network namespace of the calling
-    /// thread. Nothing is opened yet.
+    /// thread. Nothing is opened yet. What is removed is left to the node's agent while
+    /// one runs.
     #[must_use]
     pub fn new(root: Root) -> Self {
+        let way = Way::asking(&root);
+        Self::with_way(root, way)
+    }
+
+    /// The same for the agent itself: it asks nobody, and cables end by `links`.
+    #[must_use]
+    pub fn of_agent(root: Root, links: Box<dyn DeleteLinks>) -> Self {
+        Self::with_way(root, Way::Agent(links))
+    }
+
+    fn with_way(root: Root, way: Way) -> Self {
         Self {
             root,
-            store: RefCell::new(None),
-            firewall: RefCell::new(None),
+            store: Mutex::new(None),
+            firewall: Mutex::new(None),
+            way,
         }
     }
 
@@ -43,7 +59,7 @@ impl Host {
         &self,
         work: impl FnOnce(&mut Store) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut slot = self.store.borrow_mut();
+        let mut slot = locked(&self.store);
         let store = match &mut *slot {
             Some(store) => store,
             empty => empty.insert(Store::open(&self.root)?),
@@ -59,12 +75,24 @@ impl Host {
         &self,
         work: impl FnOnce(&mut Firewall) -> Result<T, FirewallError>,
     ) -> Result<T, FirewallError> {
-        let mut slot = self.firewall.borrow_mut();
+        let mut slot = locked(&self.firewall);
         let firewall = match &mut *slot {
             Some(firewall) => firewall,
             empty => empty.insert(Firewall::open()?),
         };
         work(firewall)
+    }
+
+    /// Folds the state's log back when it is long: the end of what takes time anyway.
+    /// With an agent that is the agent's to do, in its own time.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn fold_log(&self) -> Result<(), StoreError> {
+        match self.way.is_agents() {
+            true => Ok(()),
+            false => self.store(|store| store.checkpoint_if_large().map(drop)),
+        }
     }
 
     pub(crate) fn with_store<T>(
@@ -151,6 +179,12 @@ impl Host {
         };
         Ok(owners.filter(|owner| !is_valid(owner)).collect())
     }
+}
+
+/// A panic of another thread leaves store and firewall as usable as an error does: what
+/// was not committed is rolled back.
+fn locked<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A busy store is worth another try; anything else is not.

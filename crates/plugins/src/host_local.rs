@@ -7,11 +7,11 @@ use fairlead_cni::{Call, CniError, CniResult, Code, Dns, IpConfig, Plugin, Route
 use fairlead_ipam::{IpamConfig, IpamError, Pool, Request, ResolvConf};
 use serde_json::Value;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The plugin `host-local`.
 pub(crate) struct HostLocal {
-    pub(crate) host: Rc<Host>,
+    pub(crate) host: Arc<Host>,
 }
 
 impl HostLocal {
@@ -75,11 +75,9 @@ impl Plugin for HostLocal {
     fn del(&self, call: &Call) -> Result<(), CniError> {
         let owner = call.owner()?;
         let pool = self.pool(call);
-        self.host.with_ipam(|store| {
-            fairlead_ipam::release(store, &pool, &owner)?;
-            Ok(store.checkpoint_if_large()?)
-        })?;
-        Ok(())
+        self.host
+            .with_ipam(|store| fairlead_ipam::release(store, &pool, &owner))?;
+        self.host.fold_log().map_err(crate::host::store_error)
     }
 
     fn check(&self, call: &Call) -> Result<(), CniError> {

@@ -6,7 +6,7 @@ use crate::host_local::HostLocal;
 use crate::static_ipam::Static;
 use crate::undo::Undo;
 use fairlead_cni::{Builtins, Call, CniError, CniResult, Command, Plugin, delegate};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The address plugins that are built in.
 pub(crate) struct Ipam {
@@ -25,7 +25,7 @@ impl Builtins for Ipam {
 }
 
 impl Ipam {
-    pub(crate) fn new(host: Rc<Host>) -> Self {
+    pub(crate) fn new(host: Arc<Host>) -> Self {
         Self {
             host_local: HostLocal { host },
             fixed: Static,

@@ -19,13 +19,15 @@ mod masquerade;
 mod portmap;
 mod ptp;
 mod records;
+mod removal;
 mod set;
 mod static_ipam;
 mod undo;
 mod verify;
 
-pub use cable::host_name;
+pub use cable::{host_name, is_host_name};
 pub use host::Host;
 pub use portmap::PortMapping;
 pub use records::{recorded, release_dead};
+pub use removal::{DeleteLinks, Parts, Removed};
 pub use set::{NAMES, PluginSet, run_program};

@@ -9,6 +9,7 @@ use crate::container::{ContainerEnd, Settings, enable_forwarding, has_ipv6, open
 use crate::error::{gone, kernel};
 use crate::host::Host;
 use crate::ipam::Ipam;
+use crate::removal::Parts;
 use crate::undo::{Undo, all_or_nothing};
 use crate::{masquerade, records, verify};
 use fairlead_cni::{Call, CniError, CniResult, Interface, IpConfig, Plugin};
@@ -18,7 +19,7 @@ use fairlead_types::{IfName, Owner};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Scopes of routes (`enum rt_scope_t` of the kernel).
 const SCOPE_LINK: u8 = 253;
@@ -29,8 +30,8 @@ const CONTAINER: usize = 1;
 
 /// The plugin `ptp`.
 pub(crate) struct PointToPoint {
-    pub(crate) host: Rc<Host>,
-    pub(crate) ipam: Rc<Ipam>,
+    pub(crate) host: Arc<Host>,
+    pub(crate) ipam: Arc<Ipam>,
 }
 
 #[derive(Default, Deserialize)]
@@ -76,12 +77,13 @@ impl Plugin for PointToPoint {
 
     fn del(&self, call: &Call) -> Result<(), CniError> {
         let owner = call.owner()?;
-        let port = cable::host_name(&owner)?;
-        crate::error::first_of([
-            masquerade::remove(&self.host, &owner),
-            cable::remove_end(call, &port, None),
-            self.ipam.del(call),
-        ])
+        let parts = Parts {
+            masquerades: true,
+            link: true,
+            ..Parts::default()
+        };
+        let removed = self.host.remove(&owner, parts);
+        crate::error::first_of([cable::finish(call, removed, None), self.ipam.del(call)])
     }
 
     fn check(&self, call: &Call) -> Result<(), CniError> {

@@ -5,7 +5,8 @@ use crate::error::first_of;
 use crate::host::Host;
 use crate::ipam::Ipam;
 use crate::portmap::published;
-use crate::{cable, mac_check, masquerade};
+use crate::removal::Parts;
+use crate::{cable, masquerade};
 use fairlead_cni::{Call, CniError};
 use fairlead_firewall::Element;
 use fairlead_store::{NetnsRef, StoreError, View};
@@ -19,10 +20,13 @@ pub(crate) fn collect(host: &Host, ipam: &Ipam, call: &Call) -> Result<(), CniEr
     };
     let stale = host.stale_owners(call.config.name(), &valid)?;
     let links = first_of(stale.iter().map(|owner| {
-        let port = cable::host_name(owner)?;
-        masquerade::remove(host, owner)?;
-        mac_check::remove(host, &port)?;
-        cable::remove(&port)
+        let parts = Parts {
+            mac_check: true,
+            masquerades: true,
+            link: true,
+            ..Parts::default()
+        };
+        first_of(host.remove(owner, parts).into_failures())
     }));
     first_of([links, ipam.gc(call)])
 }
@@ -58,7 +62,7 @@ pub fn release_dead(host: &Host, owner: &Owner) -> Result<bool, CniError> {
         Some(true) => {}
     }
     // A process may keep the namespace of a path that is gone, and the cable with it.
-    cable::remove(&cable::host_name(owner)?)?;
+    host.delete_link(&cable::host_name(owner)?)?;
     let mut dead = false;
     host.write_with(
         |tx| {

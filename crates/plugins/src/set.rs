@@ -10,7 +10,7 @@ use crate::ptp::PointToPoint;
 use crate::static_ipam::Static;
 use fairlead_cni::{Builtins, Plugin, PluginIo, SpecVersion, serve};
 use fairlead_types::Root;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The types of the built-in plugins, which are also the names the binary answers to.
 pub const NAMES: [&str; 6] = [
@@ -30,29 +30,34 @@ pub struct PluginSet {
     portmap: Portmap,
     ptp: PointToPoint,
     fixed: Static,
-    host: Rc<Host>,
+    host: Arc<Host>,
 }
 
 impl PluginSet {
     /// The plugins on the node whose files are below `root`. Nothing is opened yet.
     #[must_use]
     pub fn new(root: Root) -> Self {
-        let host = Rc::new(Host::new(root));
-        let ipam = Rc::new(Ipam::new(Rc::clone(&host)));
+        Self::on(Arc::new(Host::new(root)))
+    }
+
+    /// The plugins on a node that is shared with others.
+    #[must_use]
+    pub fn on(host: Arc<Host>) -> Self {
+        let ipam = Arc::new(Ipam::new(Arc::clone(&host)));
         Self {
             bridge: Bridge {
-                host: Rc::clone(&host),
-                ipam: Rc::clone(&ipam),
+                host: Arc::clone(&host),
+                ipam: Arc::clone(&ipam),
             },
             host_local: HostLocal {
-                host: Rc::clone(&host),
+                host: Arc::clone(&host),
             },
             loopback: Loopback,
             portmap: Portmap {
-                host: Rc::clone(&host),
+                host: Arc::clone(&host),
             },
             ptp: PointToPoint {
-                host: Rc::clone(&host),
+                host: Arc::clone(&host),
                 ipam,
             },
             fixed: Static,
@@ -62,7 +67,7 @@ impl PluginSet {
 
     /// The node the plugins share.
     #[must_use]
-    pub fn host(&self) -> &Rc<Host> {
+    pub fn host(&self) -> &Arc<Host> {
         &self.host
     }
 }

@@ -54,6 +54,7 @@ fn add(tx: &Tx<'_>, owner: &Owner) -> Result<(), StoreError> {
         id,
         netns,
         object: None,
+        resource: None,
         actor: Some(Actor { pid: 1, started: 1 }),
         host_ifname: None,
         config: CONFIG,

@@ -2,7 +2,7 @@
 //! from which a detach works.
 
 use crate::{Actor, NetnsRef, StoreError, Tx, View, row};
-use fairlead_types::{ContainerId, IfName, NetworkName, ObjectName, Owner};
+use fairlead_types::{ContainerId, IfName, NetworkName, ObjectName, Owner, ResourceName};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,8 @@ pub struct Attachment {
     pub netns: Option<NetnsRef>,
     /// The object it is for.
     pub object: Option<ObjectName>,
+    /// The resource of the object.
+    pub resource: Option<ResourceName>,
     /// How far it is.
     pub state: AttachmentState,
     /// The process that last began to make it or to take it away.
@@ -99,6 +101,8 @@ pub struct NewAttachment<'a> {
     pub netns: Option<&'a NetnsRef>,
     /// The object it is for.
     pub object: Option<&'a ObjectName>,
+    /// The resource of the object.
+    pub resource: Option<&'a ResourceName>,
     /// The process at work, as a rule [`Actor::current`].
     pub actor: Option<Actor>,
     /// The name of its interface on the host, when it is known beforehand.
@@ -137,7 +141,7 @@ pub struct AttachmentFilter<'a> {
     pub state: Option<AttachmentState>,
 }
 
-const COLUMNS: &str = "SELECT container, ifname, network, id, netns, object, state, pid, started, host_ifname, since, config, args, capabilities, result FROM attachments";
+const COLUMNS: &str = "SELECT container, ifname, network, id, netns, object, state, pid, started, host_ifname, since, config, args, capabilities, result, resource FROM attachments";
 const OWNER: &str = " WHERE container = ? AND ifname = ? AND network = ?";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Attachment> {
@@ -158,6 +162,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Attachment> {
         args: row.get(12)?,
         capability_args: row.get(13)?,
         result: row.get(14)?,
+        resource: row::optional_name(row, 15)?,
     })
 }
 
@@ -262,7 +267,7 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::AttachmentExists`] with the state of the one recorded already.
     pub fn begin_attachment(&self, new: &NewAttachment<'_>) -> Result<(), StoreError> {
-        let sql = "INSERT OR IGNORE INTO attachments(container, ifname, network, id, netns, object, state, pid, started, host_ifname, since, config, args, capabilities) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT OR IGNORE INTO attachments(container, ifname, network, id, netns, object, state, pid, started, host_ifname, since, config, args, capabilities, resource) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let [container, ifname, network] = owner_columns(new.owner);
         let params = params![
             container,
@@ -279,6 +284,7 @@ impl Tx<'_> {
             new.config,
             new.args,
             new.capability_args,
+            new.resource.map(ResourceName::as_str),
         ];
         if self.change("begin attachment of", new.owner, sql, params)? > 0 {
             return Ok(());

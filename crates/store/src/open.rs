@@ -125,7 +125,10 @@ fn prepare(path: &Path, boot: &BootId) -> Result<Connection, StoreError> {
     }
     if found == 0 {
         create(&mut conn, boot).map_err(failed)?;
-    } else if recorded_boot(&conn).map_err(failed)?.as_deref() != Some(boot.as_str()) {
+        return Ok(conn);
+    }
+    upgrade(&mut conn, found).map_err(failed)?;
+    if recorded_boot(&conn).map_err(failed)?.as_deref() != Some(boot.as_str()) {
         new_boot(&mut conn, boot).map_err(failed)?;
     }
     Ok(conn)
@@ -183,6 +186,20 @@ fn create(conn: &mut Connection, boot: &BootId) -> rusqlite::Result<()> {
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
+/// Brings the tables from schema `found` to the one of this release.
+fn upgrade(conn: &mut Connection, found: i64) -> rusqlite::Result<()> {
+    let done = usize::try_from(found - 1).unwrap_or(0);
+    if done >= schema::UPGRADES.len() {
+        return Ok(());
+    }
+    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for step in &schema::UPGRADES[done..] {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "user_version", schema::VERSION)?;
+    tx.commit()
+}
+
 /// Removes what ended with an earlier boot.
 fn new_boot(conn: &mut Connection, boot: &BootId) -> rusqlite::Result<()> {
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -196,4 +213,52 @@ fn new_boot(conn: &mut Connection, boot: &BootId) -> rusqlite::Result<()> {
         tx.execute(META, [boot.as_str()])?;
     }
     tx.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    /// Makes a file as the first release made it.
+    fn first_release(path: &Path, boot: &BootId) {
+        let mut conn = Connection::open(path).unwrap();
+        create(&mut conn, boot).unwrap();
+        conn.execute_batch(
+            "ALTER TABLE attachments DROP COLUMN resource;
+             INSERT INTO attachments(container, ifname, network, id, state, since, config)
+             VALUES('c1', 'eth0', 'web', 'c1', 1, 7, '{}');
+             PRAGMA user_version = 1",
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_release_is_brought_up_and_keeps_what_it_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.db");
+        let boot = BootId::new("one");
+        first_release(&path, &boot);
+        for _ in 0..2 {
+            let store = Store::open_file(&path, &boot).unwrap();
+            let all = store
+                .view()
+                .attachments(&crate::AttachmentFilter::default())
+                .unwrap();
+            assert_eq!((all.len(), all[0].since), (1, 7));
+            assert_eq!(all[0].resource, None);
+        }
+        // The tables are those of a new file, column for column.
+        let fresh = dir.path().join("fresh.db");
+        drop(Store::open_file(&fresh, &boot).unwrap());
+        let columns = |path: &Path| {
+            let conn = Connection::open(path).unwrap();
+            let mut all = conn
+                .prepare("SELECT name FROM pragma_table_info('attachments')")
+                .unwrap();
+            let names = all.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            names.map(Result::unwrap).collect::<Vec<_>>()
+        };
+        assert_eq!(columns(&path), columns(&fresh));
+    }
 }

@@ -105,6 +105,20 @@ impl Store {
         Ok(done)
     }
 
+    /// A number that is another one after a change by any other connection, this
+    /// process's or not, and by this one never (`PRAGMA data_version`). Asking costs some
+    /// microseconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] when the file cannot be read.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        let read = self
+            .conn
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+        read.map_err(|source| sql_error(&self.path, "read", "the version of the data", source))
+    }
+
     /// Folds the log back into the file when it has grown long. It syncs twice,
     /// so it belongs where time is spent anyway: after a DEL, in `gc`, in the
     /// agent. Says whether it did.

@@ -57,6 +57,7 @@ fn attachment(owner: &Owner) -> NewAttachment<'_> {
         id: "a1",
         netns: None,
         object: None,
+        resource: None,
         actor: None,
         host_ifname: None,
         config: "{}",
@@ -251,6 +252,7 @@ fn an_attachment_goes_from_pending_to_gone() {
     let new = NewAttachment {
         netns: Some(&netns),
         object: Some(&object),
+        resource: None,
         actor: Some(actor),
         args: Some("IP=1.2.3.4"),
         ..attachment(&owner)
@@ -423,6 +425,7 @@ fn of_several_that_claim_an_attachment_one_has_it() {
         id: "c1",
         netns: None,
         object: None,
+        resource: None,
         actor: None,
         host_ifname: None,
         config: "{}",

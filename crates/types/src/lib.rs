@@ -9,7 +9,7 @@ mod net;
 mod owner;
 mod root;
 
-pub use name::{ContainerId, IfName, NameError, NetworkName, ObjectName};
+pub use name::{ContainerId, IfName, NameError, NetworkName, ObjectName, ResourceName};
 pub use net::{Mac, MacError, Protocol, ProtocolError};
 pub use owner::Owner;
 pub use root::Root;

@@ -131,6 +131,34 @@ name_type! {
     ObjectName, check_object_name
 }
 
+name_type! {
+    /// A resource of an object, as `ip#0`: a word of lower case letters and digits that
+    /// begins with a letter, `#`, and letters, digits, `_`, `.` or `-`; at most 64 bytes.
+    ResourceName, check_resource_name
+}
+
+fn check_resource_name(name: &str) -> Result<(), NameError> {
+    const KIND: &str = "resource";
+    sized(KIND, name, 64)?;
+    let error = |found| NameError::Character {
+        kind: KIND,
+        name: name.into(),
+        found,
+        rule: "a kind, '#' and an index are wanted, as in ip#0",
+    };
+    let last = name.chars().next_back().unwrap_or('#');
+    let (kind, index) = name.split_once('#').ok_or_else(|| error(last))?;
+    let not_kind = |(i, c): (usize, char)| {
+        let good = c.is_ascii_lowercase() || (i > 0 && c.is_ascii_digit());
+        (!good).then_some(c)
+    };
+    match kind.chars().enumerate().find_map(not_kind) {
+        Some(found) => Err(error(found)),
+        None if kind.is_empty() || index.is_empty() => Err(error('#')),
+        None => check_word(KIND, index),
+    }
+}
+
 fn check_ifname(name: &str) -> Result<(), NameError> {
     const KIND: &str = "interface name";
     sized(KIND, name, 15)?;
@@ -251,6 +279,16 @@ mod tests {
         assert!(ObjectName::new("ns/svc/web").is_ok());
         for bad in ["", "/svc", "ns//web", "../x", "ns/svc/"] {
             assert!(ObjectName::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_resource_is_a_kind_and_an_index() {
+        for good in ["ip#0", "container#web.1", "fs2#a"] {
+            assert!(ResourceName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "ip", "#0", "ip#", "IP#0", "2ip#0", "ip#0#1", "ip#-a", "ip #0"] {
+            assert!(ResourceName::new(bad).is_err(), "{bad:?}");
         }
     }
 

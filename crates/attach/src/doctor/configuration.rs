@@ -69,7 +69,7 @@ fn edit(node: &Node, problem: &Problem) -> String {
 }
 
 pub(super) fn setup(node: &Node, found: &mut Vec<Finding>) -> Result<(), AttachError> {
-    let Report { steps, problems } = fairlead_networks::setup(node.config(), true)?;
+    let Report { steps, problems } = fairlead_networks::setup(node.config(), node.known(), true)?;
     let mut missing = Vec::new();
     for step in &steps {
         let subject = match step {
@@ -111,8 +111,23 @@ fn obstacle(node: &Node, error: &NetworkError) -> Finding {
     let finding = Finding::problem(subject, what);
     let dev = |network: &NetworkName| set_of_network(node, network.as_str(), "dev=NAME");
     match error {
-        NetworkError::NotRealised { network, .. } => {
-            finding.cured_by(set_of_network(node, network.as_str(), "type=bridge"))
+        NetworkError::NoSegment { .. } | NetworkError::NotSetUp { .. } => {
+            finding.cured_by("fairlead net setup".to_owned())
+        }
+        NetworkError::Unresolved { network, node: peer, .. } => finding.cured_by(
+            set_of_network(node, network.as_str(), &format!("addr@{peer}=ADDRESS")),
+        ),
+        NetworkError::NotOnLink { network, .. } => {
+            finding.cured_by(set_of_network(node, network.as_str(), "tunnel=auto"))
+        }
+        NetworkError::Mode { network, .. } => {
+            finding.cured_by(set_of_network(node, network.as_str(), "tunnel_mode=gre"))
+        }
+        NetworkError::Vni { network, .. } => {
+            finding.cured_by(set_of_network(node, network.as_str(), "vni=NUMBER"))
+        }
+        NetworkError::LinkInTheWay { link, .. } => {
+            finding.cured_by(format!("ip link delete {link}"))
         }
         NetworkError::Conflict { file, .. } => finding.cured_by(set_aside(file)),
         NetworkError::BridgeTaken { network, .. } | NetworkError::BridgeShared { network, .. } => {

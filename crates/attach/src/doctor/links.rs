@@ -61,7 +61,7 @@ fn bridges(node: &Node, links: &[Link]) -> Result<BTreeMap<u32, String>, AttachE
         .filter_map(|n| n.bridge.as_ref())
         .map(ToString::to_string)
         .collect();
-    let left = fairlead_networks::setup(node.config(), true)?.problems;
+    let left = fairlead_networks::setup(node.config(), node.known(), true)?.problems;
     names.extend(left.iter().filter_map(|problem| match problem {
         NetworkError::InUse { bridge, .. } => Some(bridge.to_string()),
         _ => None,

@@ -11,7 +11,9 @@ pub(super) fn pools(node: &Node, found: &mut Vec<Finding>) -> Result<(), AttachE
     for entry in Catalog::read(node.config())?.networks {
         let list = match &entry.source {
             // One that cannot be generated has no addresses, and is a finding elsewhere.
-            Source::Declared { network, .. } => fairlead_networks::generate(network).ok(),
+            Source::Declared { network, .. } => {
+                fairlead_networks::generate(network, node.config().node(), None).ok()
+            },
             Source::Found(file) => Some(file.list.clone()),
             Source::Broken { .. } => None,
         };

@@ -122,6 +122,7 @@ fn an_attachment_that_was_never_finished() {
             id: "c1",
             netns: None,
             object: None,
+            resource: None,
             actor: None,
             host_ifname: None,
             config: &list.to_value().to_string(),

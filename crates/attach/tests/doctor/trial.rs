@@ -107,7 +107,11 @@ impl Trial {
 
     /// Makes the node follow its configuration.
     pub(crate) fn setup(&self) {
-        let report = fairlead_networks::setup(self.node().config(), false).unwrap();
+        let report = fairlead_networks::setup(
+            self.node().config(),
+            &fairlead_networks::Known::default(),
+            false,
+        ).unwrap();
         assert!(report.is_complete(), "{:?}", report.problems);
     }
 
@@ -163,6 +167,7 @@ impl Trial {
                 .map(|p| p.parse::<PublishSpec>().unwrap().0)
                 .collect(),
             object: None,
+            resource: None,
         };
         self.node().attach(&request).unwrap();
     }

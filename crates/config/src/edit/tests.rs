@@ -336,12 +336,12 @@ fn what_is_odd_is_warned_about_and_written() {
     let p = place(&format!("{ID}[cluster]\nnodes = n1\n"), "");
     for (text, wanted) in [
         (
-            "network#a.mtu=1500",
-            "network#a.mtu = \"1500\": the keyword is not known",
+            "network#a.vlan=1500",
+            "network#a.vlan = \"1500\": the keyword is not known",
         ),
         (
             "netwrk#a.type=bridge",
-            "netwrk#a: the section is not known; network#NAME, cluster, node, cni, listener and DEFAULT are",
+            "netwrk#a: the section is not known; network#NAME, cluster, node, cni, listener, etcd and DEFAULT are",
         ),
         (
             "network#a.tunnel=auto",

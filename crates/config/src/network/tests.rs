@@ -113,7 +113,17 @@ tunnel_mode = gre
     assert_eq!(r.gateways["n2"].to_string(), "192.0.2.1");
     assert_eq!(r.tables, ["main", "100"]);
     assert_eq!((r.tunnel, r.tunnel_mode), (Tunnel::Always, TunnelMode::Gre));
+    let n = one(
+        "[network#b]\ntype = routed_bridge\nnetwork = 10.11.0.0/16\ntunnel_mode = vxlan\nvni = 16777215\nmtu = 9000\n",
+    );
+    let r = n.routed.unwrap();
+    assert_eq!(
+        (r.tunnel_mode, r.vni),
+        (TunnelMode::Vxlan, Some(16_777_215))
+    );
+    assert_eq!(n.mtu, Some(9000));
     let n = one("[network#b]\ntype = routed_bridge\nnetwork = fd00:1::/112\nmask_per_node = 118\n");
+    assert_eq!(n.mtu, None);
     let r = n.routed.unwrap();
     assert_eq!((r.segment_prefix, r.tunnel), (118, Tunnel::Auto));
     assert_eq!(r.tables, ["main"]);
@@ -202,6 +212,8 @@ subnet@n3 = 10.11.4.0/24
 gateway@n2 = nowhere
 tunnel = maybe
 public = perhaps
+vni = 0
+mtu = 1279
 ",
     );
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -213,11 +225,13 @@ public = perhaps
         "network#b.gateway@n2 = \"nowhere\": \"nowhere\" is no IP address",
         "network#b.tunnel = \"maybe\": one of auto, always, never is wanted",
         "network#b.public = \"perhaps\": true or false is wanted",
+        "network#b.vni = \"0\": a whole number from 1 to 16777215 is wanted",
+        "network#b.mtu = \"1279\": a whole number from 1280 to 65535 is wanted",
     ] {
         assert!(
             texts.iter().any(|t| t == wanted),
             "{wanted}\nis not in {texts:#?}"
         );
     }
-    assert_eq!(texts.len(), 7, "{texts:#?}");
+    assert_eq!(texts.len(), 9, "{texts:#?}");
 }

@@ -24,6 +24,7 @@ pub(crate) fn attach(context: &Context, arguments: AttachArgs) -> Result<Status>
         mac: arguments.mac,
         publish: arguments.publish.into_iter().map(|spec| spec.0).collect(),
         object: arguments.object,
+        resource: arguments.resource,
     };
     let attachment = context.node()?.attach(&request)?;
     context.output.show(&attachment, |attachment| {

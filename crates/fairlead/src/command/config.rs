@@ -4,6 +4,7 @@ use super::{Context, Status};
 use crate::cli::{ConfigCommand, EvalArgs, GetArgs, KeysArgs, SetArgs};
 use crate::output::note;
 use anyhow::Result;
+use fairlead_cluster::{Cluster, ClusterError};
 use fairlead_config::{
     Change, Config, ConfigError, KeyOp, KeyPath, Target, change, keywords, nodename,
 };
@@ -53,14 +54,23 @@ fn removal(text: &str) -> Result<Change> {
 }
 
 fn apply(context: &Context, target: Target, changes: &[Change], dry_run: bool) -> Result<Status> {
-    match change(&context.root, target, &nodename(), changes, dry_run) {
+    // What nodes share is changed where they share it.
+    let changed = match target {
+        Target::Cluster => {
+            Cluster::open(&context.root).and_then(|cluster| cluster.change(changes, dry_run))
+        }
+        Target::Node => {
+            change(&context.root, target, &nodename(), changes, dry_run).map_err(ClusterError::from)
+        }
+    };
+    match changed {
         Ok(outcome) => {
             for warning in &outcome.warnings {
                 note(format_args!("fairlead: warning: {warning}"));
             }
             Ok(Status::Done)
         }
-        Err(ConfigError::Refused { path, problems }) => {
+        Err(ClusterError::Config(ConfigError::Refused { path, problems })) => {
             for problem in problems.iter().filter(|problem| !problem.is_warning()) {
                 note(format_args!("fairlead: refused: {problem}"));
             }

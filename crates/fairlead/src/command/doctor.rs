@@ -6,7 +6,7 @@ use fairlead_attach::{Finding, Node, Severity};
 
 pub(crate) fn run(context: &Context) -> Result<Status> {
     let mut findings = Vec::new();
-    let node = match context.node() {
+    let mut node = match context.node() {
         Ok(node) => node,
         // A file that cannot be read is the first thing to mend, and no reason not to
         // look at the rest.
@@ -20,6 +20,8 @@ pub(crate) fn run(context: &Context) -> Result<Status> {
             Node::without_config(&context.root)?
         }
     };
+    let known = context.known(&node);
+    node.know(known);
     findings.extend(node.doctor()?);
     context.output.show(&findings, |findings| text(findings))?;
     let unwell = findings

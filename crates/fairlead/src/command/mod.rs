@@ -1,5 +1,6 @@
 //! What each command does: asks the library, shows the answer, chooses the exit status.
 
+mod agent;
 mod attach;
 mod cni;
 mod config;
@@ -7,15 +8,20 @@ mod doctor;
 mod install;
 mod ip;
 mod net;
+mod net_status;
+mod node;
 
 use crate::cli::{Cli, Command};
 use crate::output::{Output, note};
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 use fairlead_attach::Node;
+use fairlead_cluster::Cluster;
+use fairlead_networks::Known;
 use fairlead_types::Root;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The exit status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +45,9 @@ impl From<Status> for ExitCode {
     }
 }
 
+/// How long looking names up may take.
+const LOOK_UP: Duration = Duration::from_secs(3);
+
 /// What every command gets.
 pub(crate) struct Context {
     pub(crate) root: Root,
@@ -48,6 +57,17 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn node(&self) -> Result<Node> {
         Ok(Node::open(&self.root)?)
+    }
+
+    /// Where the nodes of the cluster are, for ways to them.
+    pub(crate) fn known(&self, node: &Node) -> Known {
+        match Cluster::open(&self.root) {
+            Ok(cluster) => cluster.known(node.config(), LOOK_UP),
+            Err(error) => {
+                note(format_args!("fairlead: warning: {error}"));
+                Known::default()
+            }
+        }
     }
 
     /// For showing and taking away what is recorded: a configuration that cannot be read
@@ -91,11 +111,12 @@ fn dispatch(context: &Context, command: Command) -> Result<Status> {
     use fairlead_config::Target;
     match command {
         Command::Cluster(command) => config::run(context, Target::Cluster, command),
-        Command::Node(command) => config::run(context, Target::Node, command),
+        Command::Node(command) => node::run(context, command),
         Command::Net(command) => net::run(context, command),
         Command::Attach(arguments) => attach::attach(context, arguments),
         Command::Detach(arguments) => attach::detach(context, arguments),
         Command::Ls(arguments) => attach::list(context, &arguments),
+        Command::Agent(arguments) => agent::run(context, arguments),
         Command::Gc(arguments) => attach::gc(context, &arguments),
         Command::Doctor => doctor::run(context),
         Command::Cni(command) => cni::run(context, command),

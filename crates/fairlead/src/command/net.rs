@@ -3,30 +3,39 @@
 use super::{Context, Status};
 use crate::cli::NetCommand;
 use crate::output::note;
-use crate::tree::{Row, render, render_colored};
+use crate::tree::{Row, render};
 use anyhow::Result;
 use fairlead_attach::Node;
-use fairlead_networks::{
-    Branch, Catalog, Listing, Report, Status as Usage, StatusRow, UsedAddress,
-};
+use fairlead_cluster::{Cluster, ClusterError};
+use fairlead_config::Assigned;
+use fairlead_networks::{Branch, Catalog, Known, Listing, Report};
+use fairlead_types::NetworkName;
 use serde::Serialize;
 
 pub(crate) fn run(context: &Context, command: NetCommand) -> Result<Status> {
     match command {
         NetCommand::Ls => list(context),
         NetCommand::Show { name } => show(context, name.as_deref()),
-        NetCommand::Status { name, verbose } => status(context, name.as_deref(), verbose),
+        NetCommand::Status { name, verbose } => {
+            super::net_status::run(context, name.as_deref(), verbose)
+        }
         NetCommand::Setup { dry_run } => setup(context, dry_run),
+        NetCommand::Release { name, node, force } => release(context, &name, &node, force),
     }
 }
 
-fn catalog(node: &Node) -> Result<Catalog> {
+pub(super) fn catalog(node: &Node) -> Result<Catalog> {
     Ok(Catalog::read(node.config())?)
 }
 
 fn list(context: &Context) -> Result<Status> {
     let node = context.node()?;
-    let listing = Listing::new(node.config(), &catalog(&node)?, None);
+    // Names need no ways, and looking nodes up may take its time.
+    let known = match context.output.is_table() {
+        true => Known::default(),
+        false => context.known(&node),
+    };
+    let listing = Listing::new(node.config(), &known, &catalog(&node)?, None);
     context.output.show(&listing, |listing| {
         listing.names().map(|name| format!("{name}\n")).collect()
     })?;
@@ -35,7 +44,8 @@ fn list(context: &Context) -> Result<Status> {
 
 fn show(context: &Context, name: Option<&str>) -> Result<Status> {
     let node = context.node()?;
-    let listing = Listing::new(node.config(), &catalog(&node)?, name);
+    let known = context.known(&node);
+    let listing = Listing::new(node.config(), &known, &catalog(&node)?, name);
     context
         .output
         .show(&listing, |listing| match listing.tree() {
@@ -54,50 +64,6 @@ fn branch(tree: &Branch) -> Row {
     row
 }
 
-fn status(context: &Context, name: Option<&str>, verbose: bool) -> Result<Status> {
-    let node = context.node()?;
-    let used: Vec<UsedAddress> = node
-        .attachments()?
-        .into_iter()
-        .flat_map(|attachment| {
-            let object = attachment.object.clone();
-            let network = attachment.owner.network.clone();
-            attachment.addresses.into_iter().map(move |ip| UsedAddress {
-                network: network.clone(),
-                ip,
-                object: object.clone(),
-            })
-        })
-        .collect();
-    let usage = Usage::new(&catalog(&node)?, node.config().node(), &used, name);
-    context.output.show(&usage, |usage| {
-        let mut header = Row::new(["name", "type", "network", "size", "used", "free", "pct"]);
-        header.children = usage
-            .networks
-            .iter()
-            .map(|row| usage_row(row, verbose))
-            .collect();
-        render_colored(&header, context.output.is_colored())
-    })?;
-    Ok(Status::Done)
-}
-
-fn usage_row(row: &StatusRow, verbose: bool) -> Row {
-    let numbers = [row.size, row.used, row.free].map(|number| number.to_string());
-    let texts = [row.name.clone(), row.kind.clone(), row.network.clone()];
-    let mut line = Row::new(texts.into_iter().chain(numbers).chain([row.pct.clone()]));
-    if verbose {
-        let mut header = Row::new(["ip", "node", "service", "resource"]);
-        header.children = row
-            .ips
-            .iter()
-            .map(|ip| Row::new([&ip.ip, &ip.node, &ip.path, &ip.rid]))
-            .collect();
-        line.children = vec![header];
-    }
-    line
-}
-
 /// What `net setup` did: the networks, and what somebody had flushed.
 #[derive(Serialize)]
 struct Setup {
@@ -107,16 +73,25 @@ struct Setup {
 }
 
 fn setup(context: &Context, dry_run: bool) -> Result<Status> {
-    let node = context.node()?;
-    let report = fairlead_networks::setup(node.config(), dry_run)?;
-    let restored = node.restore(dry_run)?;
+    let mut node = context.node()?;
+    if !dry_run {
+        let cluster = Cluster::open(&context.root)?;
+        segments(&cluster)?;
+        node = context.node()?;
+    }
+    let known = context.known(&node);
+    let report = fairlead_networks::setup(node.config(), &known, dry_run)?;
+    let mut restored = node.restore(dry_run)?;
+    restored
+        .iter_mut()
+        .for_each(|element| *element = format!("restore {element}"));
+    if !dry_run {
+        restored.extend(node.fit()?);
+    }
     let done = Setup { report, restored };
     context.output.show(&done, |done| {
         let steps = done.report.steps.iter().map(|step| format!("{step}\n"));
-        let restored = done
-            .restored
-            .iter()
-            .map(|element| format!("restore {element}\n"));
+        let restored = done.restored.iter().map(|step| format!("{step}\n"));
         let text: String = steps.chain(restored).collect();
         if text.is_empty() {
             "nothing to do\n".into()
@@ -137,4 +112,42 @@ fn setup(context: &Context, dry_run: bool) -> Result<Status> {
     } else {
         Status::Failed
     })
+}
+
+/// Gives the nodes their segments that have none yet. While etcd cannot be reached, what
+/// this node has goes on.
+fn segments(cluster: &Cluster) -> Result<()> {
+    match cluster.assign_segments() {
+        Ok(assignment) => {
+            for given in assignment.assigned {
+                let Assigned {
+                    network,
+                    node,
+                    segment,
+                } = given;
+                note(format_args!(
+                    "fairlead: node {node} has segment {segment} of network {network} from now on"
+                ));
+            }
+            for problem in assignment.problems {
+                note(format_args!("fairlead: not done: {problem}"));
+            }
+            Ok(())
+        }
+        Err(ClusterError::Shared(error)) if error.is_unreachable() => {
+            note(format_args!(
+                "fairlead: warning: {error}; going on with cluster.conf as it was mirrored"
+            ));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn release(context: &Context, name: &NetworkName, node: &str, force: bool) -> Result<Status> {
+    let segment = Cluster::open(&context.root)?.release(name, node, force)?;
+    context.output.show(&segment, |segment| {
+        format!("segment {segment} of network {name} is free; it was that of node {node}\n")
+    })?;
+    Ok(Status::Done)
 }

@@ -38,6 +38,7 @@ pub(crate) mod message {
     pub(crate) const NEW_ELEMENT: u16 = 12;
     pub(crate) const GET_ELEMENT: u16 = 13;
     pub(crate) const DEL_ELEMENT: u16 = 14;
+    pub(crate) const GET_GENERATION: u16 = 16;
 }
 
 /// One message of a batch: where it is and what it is about, for errors.

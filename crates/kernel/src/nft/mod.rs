@@ -185,7 +185,7 @@ impl Nft {
         match self.socket.request(kind, 0, payload, operation, object) {
             Ok(_) => Ok(true),
             Err(e) if e.is_not_found() => Ok(false),
-            Err(e) => Err(e),
+            Err(e) => Err(self.explained(e)),
         }
     }
 
@@ -242,7 +242,38 @@ impl Nft {
         let kind = SUBSYSTEM << 8 | kind;
         match self.socket.dump(kind, payload, operation, object) {
             Err(e) if e.is_not_found() => Ok(Dump::new()),
-            other => other,
+            other => other.map_err(|e| self.explained(e)),
+        }
+    }
+
+    /// A kernel without nftables calls a question for its content `EINVAL`
+    /// (`nfnetlink_rcv_msg`), a transaction `EOPNOTSUPP`. The second is made of the
+    /// first where not even the generation can be asked for.
+    fn explained(&mut self, error: KernelError) -> KernelError {
+        let KernelError::Refused {
+            operation,
+            object,
+            errno: Errno::INVAL,
+            text,
+        } = error
+        else {
+            return error;
+        };
+        let kind = SUBSYSTEM << 8 | message::GET_GENERATION;
+        let asked = self
+            .socket
+            .request(kind, 0, &nfgenmsg(0, 0), operation, &object);
+        let (errno, text) = match asked {
+            Err(e) if e.errno() == Some(Errno::INVAL) => {
+                (Errno::OPNOTSUPP, Some("the kernel has no nftables".into()))
+            }
+            _ => (Errno::INVAL, text),
+        };
+        KernelError::Refused {
+            operation,
+            object,
+            errno,
+            text,
         }
     }
 }

@@ -6,8 +6,8 @@ use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol,
-    RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric,
+    RouteProtocol, RouteScope, RouteType,
 };
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -17,6 +17,21 @@ const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
 /// The main routing table.
 const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
+/// Who is said to have made a route where nobody is named (`RTPROT_BOOT`).
+const BOOT: u8 = 3;
+/// The priority of an IPv6 route without one (`IP6_RT_PRIO_USER`).
+const PRIORITY6: u32 = 1024;
+const SCOPE_UNIVERSE: u8 = 0;
+const SCOPE_LINK: u8 = 253;
+
+/// A family of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IpFamily {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
 
 /// A unicast route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +48,10 @@ pub struct RouteEntry {
     pub priority: Option<u32>,
     /// Its scope as the kernel numbers it; `None` follows from the next hop.
     pub scope: Option<u8>,
+    /// Who made it, as the kernel numbers them (`RTPROT_*`); `None` is 3, 'boot'.
+    pub protocol: Option<u8>,
+    /// The gateway is taken to be on the link even if no address of it says so.
+    pub onlink: bool,
     /// What is known of the path.
     pub metrics: RouteMetrics,
 }
@@ -66,7 +85,39 @@ impl RouteEntry {
             table: None,
             priority: None,
             scope: None,
+            protocol: None,
+            onlink: false,
             metrics: RouteMetrics::default(),
+        }
+    }
+
+    /// The same route with the kernel's defaults in the place of what is not said,
+    /// as lists of routes have it: what was added by an entry is found by comparing
+    /// with this. The link must be given, and the source where the kernel keeps one.
+    #[must_use]
+    pub fn resolved(&self) -> Self {
+        let v4 = self.destination.addr().is_ipv4();
+        let priority = self.priority.filter(|priority| *priority != 0);
+        Self {
+            destination: self.destination.trunc(),
+            table: Some(self.table.unwrap_or(MAIN)),
+            priority: priority.or((!v4).then_some(PRIORITY6)),
+            // IPv6 routes have no scope.
+            scope: Some(if v4 {
+                self.effective_scope()
+            } else {
+                SCOPE_UNIVERSE
+            }),
+            protocol: Some(self.protocol.unwrap_or(BOOT)),
+            ..*self
+        }
+    }
+
+    fn effective_scope(&self) -> u8 {
+        match (self.scope, self.next_hop.gateway) {
+            (Some(scope), _) => scope,
+            (None, None) if self.destination.addr().is_ipv4() => SCOPE_LINK,
+            (None, _) => SCOPE_UNIVERSE,
         }
     }
 }
@@ -101,7 +152,8 @@ impl Route {
         .map(drop)
     }
 
-    /// Adds a route or puts it in the place of the one to the same destination.
+    /// Adds a route or puts it in the place of the one to the same destination with
+    /// the same table and priority, whoever made that.
     ///
     /// # Errors
     /// [`KernelError::Refused`].
@@ -119,12 +171,23 @@ impl Route {
 
     /// Deletes a route. Returns whether there was one.
     ///
+    /// It must agree in table, destination, next hop, and in source, priority, scope
+    /// and metrics where those are given. Without a protocol whoever made it, the
+    /// kernel itself too; with one only what has that protocol, and then no priority
+    /// means the kernel's default. (For IPv4 that is 0, of which a request cannot be
+    /// told from none: of routes that differ only by priority the lowest is deleted.)
+    ///
     /// # Errors
     /// [`KernelError::Refused`] other than 'no such route'.
     pub fn delete_route(&mut self, entry: &RouteEntry) -> Result<bool, KernelError> {
-        let mut message = route_message(entry);
-        // Whoever made it, the kernel itself too, and unless it is asked for, whatever its scope.
-        message.header.protocol = RouteProtocol::Unspec;
+        let mut message = match entry.protocol {
+            Some(_) => route_message(&RouteEntry {
+                priority: entry.resolved().priority,
+                ..entry.clone()
+            }),
+            None => route_message(entry),
+        };
+        message.header.protocol = entry.protocol.map_or(RouteProtocol::Unspec, Into::into);
         if entry.scope.is_none() {
             message.header.scope = RouteScope::NoWhere;
         }
@@ -145,10 +208,36 @@ impl Route {
         Ok(list.into_iter().filter_map(read_route).collect())
     }
 
-    /// The route that a packet to `address` would take now.
+    /// The unicast routes of every table that `protocol` made (`RTPROT_*`), of one
+    /// family. The kernel itself leaves out the others.
     ///
     /// # Errors
-    /// [`KernelError::Refused`], for instance with `ENETUNREACH` when there is none.
+    /// [`KernelError`] of the dump.
+    pub fn routes_by(
+        &mut self,
+        protocol: u8,
+        family: IpFamily,
+    ) -> Result<Vec<RouteEntry>, KernelError> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = match family {
+            IpFamily::V4 => AddressFamily::Inet,
+            IpFamily::V6 => AddressFamily::Inet6,
+        };
+        message.header.protocol = protocol.into();
+        message.header.kind = RouteType::Unicast;
+        let object = format_args!("routes of protocol {protocol}");
+        let list: Vec<RouteMessage> = self.list(RTM_GETROUTE, &message, "list", &object)?;
+        let routes = list.into_iter().filter_map(read_route);
+        Ok(routes.filter(|r| r.protocol == Some(protocol)).collect())
+    }
+
+    /// The route that a packet to `address` would take now: its link, its gateway,
+    /// the source address it would have, and the greatest packet where the route or
+    /// path MTU discovery says one (else it is the link's).
+    ///
+    /// # Errors
+    /// [`KernelError::Refused`]; ask [`KernelError::is_unreachable`] for 'there is no
+    /// way'.
     pub fn route_to(&mut self, address: IpAddr) -> Result<RouteEntry, KernelError> {
         const OPERATION: &str = "find route to";
         let mut message = RouteMessage::default();
@@ -180,14 +269,11 @@ fn route_message(entry: &RouteEntry) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = family(entry.destination);
     message.header.destination_prefix_length = entry.destination.prefix_len();
-    message.header.protocol = RouteProtocol::Boot;
+    message.header.protocol = entry.protocol.unwrap_or(BOOT).into();
+    message.header.flags.set(RouteFlags::Onlink, entry.onlink);
     message.header.kind = RouteType::Unicast;
     message.header.table = u8::try_from(table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
-    message.header.scope = match (entry.scope, entry.next_hop.gateway) {
-        (Some(scope), _) => scope.into(),
-        (None, None) if entry.destination.addr().is_ipv4() => RouteScope::Link,
-        (None, _) => RouteScope::Universe,
-    };
+    message.header.scope = entry.effective_scope().into();
     let attributes = [
         (entry.destination.prefix_len() > 0)
             .then(|| RouteAttribute::Destination(entry.destination.network().into())),
@@ -232,6 +318,8 @@ fn read_any_route(message: RouteMessage) -> Option<RouteEntry> {
     let mut entry = RouteEntry::new(destination, NextHop::default());
     entry.table = Some(message.header.table.into());
     entry.scope = Some(message.header.scope.into());
+    entry.protocol = Some(message.header.protocol.into());
+    entry.onlink = message.header.flags.contains(RouteFlags::Onlink);
     for attribute in message.attributes {
         match attribute {
             RouteAttribute::Destination(address) => {

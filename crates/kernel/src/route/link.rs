@@ -1,6 +1,6 @@
 //! Links: find, list, change, delete.
 
-use super::Route;
+use super::{Route, Tunnel, Vxlan, new_link, tunnel};
 use crate::KernelError;
 use fairlead_types::{IfName, Mac};
 use netlink_packet_route::AddressFamily;
@@ -44,6 +44,11 @@ pub struct Link {
     pub group: u32,
     /// The text a person or program gave it.
     pub alias: Option<String>,
+    /// For a tunnel between two addresses: which; `None` for one that a [`Tunnel`]
+    /// cannot stand for, as the kernel's own `tunl0`, `gre0`, `ip6gre0` and `ip6tnl0`.
+    pub tunnel: Option<Tunnel>,
+    /// For a VXLAN endpoint: its properties.
+    pub vxlan: Option<Vxlan>,
     /// For a bridge: whether it filters by VLAN.
     pub vlan_filtering: bool,
     /// For a port of a bridge: whether frames may leave by the port they came by.
@@ -63,6 +68,14 @@ pub enum LinkKind {
     Macvlan,
     /// A VXLAN endpoint.
     Vxlan,
+    /// A tunnel of IPv4 in IPv4.
+    Ipip,
+    /// A GRE tunnel over IPv4.
+    Gre,
+    /// A GRE tunnel over IPv6, the kernel's `ip6gre`.
+    Gre6,
+    /// A tunnel over IPv6 for IPv6, IPv4 or both.
+    Ip6tnl,
     /// Any other kind.
     Other(String),
 }
@@ -74,6 +87,10 @@ impl fmt::Display for LinkKind {
             Self::Veth => "veth",
             Self::Macvlan => "macvlan",
             Self::Vxlan => "vxlan",
+            Self::Ipip => "ipip",
+            Self::Gre => "gre",
+            Self::Gre6 => "ip6gre",
+            Self::Ip6tnl => "ip6tnl",
             Self::Other(name) => name,
         })
     }
@@ -310,6 +327,12 @@ fn read_info(link: &mut Link, infos: Vec<LinkInfo>) {
             LinkInfo::Data(InfoData::Bridge(items)) => {
                 link.vlan_filtering = items.contains(&InfoBridge::VlanFiltering(true));
             }
+            LinkInfo::Data(InfoData::Vxlan(items)) => {
+                link.vxlan = Some(new_link::read_vxlan(&items));
+            }
+            LinkInfo::Data(data) => {
+                link.tunnel = link.kind.as_ref().and_then(|k| tunnel::read(k, &data));
+            }
             LinkInfo::PortData(InfoPortData::BridgePort(items)) => {
                 link.hairpin = items.contains(&InfoBridgePort::HairpinMode(true));
                 link.isolated = items.contains(&InfoBridgePort::Isolated(true));
@@ -325,6 +348,10 @@ fn read_kind(kind: &InfoKind) -> LinkKind {
         InfoKind::Veth => LinkKind::Veth,
         InfoKind::MacVlan => LinkKind::Macvlan,
         InfoKind::Vxlan => LinkKind::Vxlan,
+        InfoKind::IpIp => LinkKind::Ipip,
+        InfoKind::GreTun => LinkKind::Gre,
+        InfoKind::GreTun6 => LinkKind::Gre6,
+        InfoKind::Ip6Tnl => LinkKind::Ip6tnl,
         other => LinkKind::Other(other.to_string()),
     }
 }

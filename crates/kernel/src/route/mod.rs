@@ -10,14 +10,17 @@ mod link;
 mod neighbour;
 mod new_link;
 mod rule;
+mod together;
+mod tunnel;
 
 pub use address::{Address, AddressOptions};
 pub use bridge::{PortOptions, VlanRange};
-pub use entry::{NextHop, RouteEntry, RouteMetrics};
+pub use entry::{IpFamily, NextHop, RouteEntry, RouteMetrics};
 pub use link::{Link, LinkChange, LinkKind};
 pub use neighbour::Neighbour;
 pub use new_link::{MacvlanMode, NewLink, NewLinkKind, Peer, Vxlan};
 pub use rule::Rule;
+pub use tunnel::{Tunnel, TunnelKind};
 
 use crate::{KernelError, NetNs, Socket, SocketKind};
 use netlink_packet_core::{Emitable, Parseable};

@@ -1,7 +1,7 @@
 //! Making links, each in one message.
 
-use super::Route;
 use super::link::{RTM_NEWLINK, link_message};
+use super::{Route, Tunnel};
 use crate::KernelError;
 use fairlead_types::{IfName, Mac};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -33,6 +33,23 @@ pub struct NewLink<'a> {
     pub kind: NewLinkKind<'a>,
 }
 
+impl NewLink<'_> {
+    /// A link that is down and has nothing but a name and a kind.
+    #[must_use]
+    pub fn new(name: IfName, kind: NewLinkKind<'_>) -> NewLink<'_> {
+        NewLink {
+            name,
+            mac: None,
+            mtu: None,
+            up: false,
+            master: None,
+            group: None,
+            namespace: None,
+            kind,
+        }
+    }
+}
+
 /// The kind of a link to make, with what only that kind has.
 #[derive(Debug, Clone)]
 pub enum NewLinkKind<'a> {
@@ -52,6 +69,8 @@ pub enum NewLinkKind<'a> {
     },
     /// A VXLAN endpoint.
     Vxlan(Vxlan),
+    /// A tunnel between two addresses.
+    Tunnel(Tunnel),
     /// A link without traffic.
     Dummy,
 }
@@ -99,13 +118,29 @@ pub struct Vxlan {
     pub parent: Option<u32>,
 }
 
+impl Vxlan {
+    /// What it adds to each packet, in bytes: a frame's header, its own, UDP's and
+    /// IP's. Without a local address it travels over IPv4.
+    #[must_use]
+    pub const fn overhead(&self) -> u32 {
+        match self.local {
+            Some(IpAddr::V6(_)) => 70,
+            _ => 50,
+        }
+    }
+}
+
 impl Route {
     /// Makes a link.
     ///
     /// # Errors
     /// [`KernelError::Refused`]; ask [`KernelError::is_exists`] for 'name taken',
     /// which the kernel also says when the name is taken in the peer's namespace.
+    /// [`KernelError::Invalid`] for a tunnel whose ends do not fit its kind.
     pub fn create_link(&mut self, new: &NewLink<'_>) -> Result<(), KernelError> {
+        if let NewLinkKind::Tunnel(tunnel) = &new.kind {
+            tunnel.check(&new.name)?;
+        }
         let mut message = link_message(0);
         let ours = [
             new.master.map(LinkAttribute::Controller),
@@ -165,6 +200,10 @@ fn kind_attributes(kind: &NewLinkKind<'_>) -> Vec<LinkAttribute> {
             InfoKind::Vxlan,
             Some(InfoData::Vxlan(vxlan_items(vxlan))),
         ),
+        NewLinkKind::Tunnel(tunnel) => {
+            let (kind, data) = tunnel.info();
+            (None, kind, Some(data))
+        }
         NewLinkKind::Dummy => (None, InfoKind::Dummy, None),
     };
     let info = [Some(LinkInfo::Kind(kind)), data.map(LinkInfo::Data)];
@@ -208,4 +247,26 @@ fn vxlan_items(vxlan: &Vxlan) -> Vec<InfoVxlan> {
     }));
     items.extend(vxlan.parent.map(InfoVxlan::Link));
     items
+}
+
+pub(super) fn read_vxlan(items: &[InfoVxlan]) -> Vxlan {
+    let mut vxlan = Vxlan {
+        vni: 0,
+        local: None,
+        port: 0,
+        learning: false,
+        parent: None,
+    };
+    for item in items {
+        match item {
+            InfoVxlan::Id(vni) => vxlan.vni = *vni,
+            InfoVxlan::Local(ip) => vxlan.local = Some((*ip).into()),
+            InfoVxlan::Local6(ip) => vxlan.local = Some((*ip).into()),
+            InfoVxlan::Port(port) => vxlan.port = *port,
+            InfoVxlan::Learning(learning) => vxlan.learning = *learning,
+            InfoVxlan::Link(index) => vxlan.parent = Some(*index),
+            _ => {}
+        }
+    }
+    vxlan
 }

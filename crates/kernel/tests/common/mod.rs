@@ -1,6 +1,13 @@
-//! A namespace for a test, taken away with it.
+//! A namespace for a test, taken away with it, and links in it.
+#![allow(
+    dead_code,
+    reason = "each test program uses its own part of this module"
+)]
 
-use fairlead_kernel::NetNs;
+use fairlead_kernel::route::{AddressOptions, NewLink, NewLinkKind};
+use fairlead_kernel::{NetNs, Route};
+use fairlead_types::IfName;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -37,10 +44,6 @@ impl TestNs {
     }
 
     /// What `ip -j` says inside.
-    #[allow(
-        dead_code,
-        reason = "each test program uses its own part of this module"
-    )]
     pub(crate) fn ip(&self, args: &[&str]) -> serde_json::Value {
         let all: Vec<&str> = ["-j"].iter().chain(args).copied().collect();
         let text = self.run("ip", &all);
@@ -52,4 +55,40 @@ impl Drop for TestNs {
     fn drop(&mut self) {
         NetNs::remove(&self.path).expect("remove the namespace of a test");
     }
+}
+
+pub(crate) fn name(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// Makes a link that is up, and returns its index.
+pub(crate) fn make(route: &mut Route, text: &str, kind: NewLinkKind<'_>) -> u32 {
+    let new = NewLink {
+        up: true,
+        ..NewLink::new(name(text), kind)
+    };
+    route.create_link(&new).unwrap();
+    route.link(&name(text)).unwrap().unwrap().index
+}
+
+pub(crate) fn bridge(route: &mut Route, text: &str) -> u32 {
+    let kind = NewLinkKind::Bridge {
+        vlan_filtering: None,
+    };
+    make(route, text, kind)
+}
+
+/// Gives a link an address that is usable at once.
+pub(crate) fn add(route: &mut Route, index: u32, net: &str) {
+    let options = AddressOptions {
+        no_dad: true,
+        ..AddressOptions::default()
+    };
+    route
+        .add_address(index, net.parse().unwrap(), options, &net)
+        .unwrap();
 }

@@ -7,14 +7,14 @@ use super::record::{Record, Recorded};
 use super::step::Step;
 use crate::{NetworkError, files};
 use fairlead_config::Config;
-use fairlead_firewall::Firewall;
+use fairlead_firewall::{Firewall, Ranges};
 use fairlead_kernel::route::{AddressOptions, Link, LinkChange, NewLink, NewLinkKind};
 use fairlead_kernel::{KernelError, Route, sysctl};
 use fairlead_types::{IfName, Mac};
 use ipnet::IpNet;
 
 pub(super) struct Host {
-    route: Route,
+    pub(super) route: Route,
     /// Opened when it is needed: a kernel without nftables still has bridges.
     firewall: Option<Firewall>,
     record: Record,
@@ -29,7 +29,7 @@ impl Host {
         })
     }
 
-    fn link(&mut self, bridge: &IfName) -> Result<Link, KernelError> {
+    pub(super) fn link(&mut self, bridge: &IfName) -> Result<Link, KernelError> {
         self.route.link(bridge)?.ok_or_else(|| KernelError::Absent {
             operation: "find bridge",
             object: bridge.to_string(),
@@ -41,6 +41,7 @@ impl Host {
         network: &str,
         bridge: &IfName,
         mac: Mac,
+        mtu: Option<u32>,
     ) -> Result<(), NetworkError> {
         self.route.create_link(&NewLink {
             name: bridge.clone(),
@@ -57,6 +58,8 @@ impl Host {
         let index = self.link(bridge)?.index;
         let change = LinkChange {
             alias: Some(mark(network)),
+            // Given at its making, it would follow that of the ports.
+            mtu,
             ..LinkChange::default()
         };
         let marked = self
@@ -142,18 +145,22 @@ impl Host {
             .retain(|r| (&r.bridge, r.index, r.address) != (bridge, link.index, address))
     }
 
-    fn change(&mut self, bridge: &IfName, change: &LinkChange) -> Result<(), NetworkError> {
+    pub(super) fn change(
+        &mut self,
+        bridge: &IfName,
+        change: &LinkChange,
+    ) -> Result<(), NetworkError> {
         let index = self.link(bridge)?.index;
         Ok(self.route.change_link(index, change, bridge)?)
     }
 
-    fn set_ranges(&mut self, ranges: &[IpNet]) -> Result<(), NetworkError> {
+    fn set_ranges(&mut self, ranges: &Ranges) -> Result<(), NetworkError> {
         let firewall = match &mut self.firewall {
             Some(firewall) => firewall,
             none => none.insert(Firewall::open()?),
         };
-        firewall.set_networks(ranges)?;
-        Ok(firewall.tidy(ranges)?)
+        firewall.set_networks(&ranges.networks, &ranges.masqueraded)?;
+        Ok(firewall.tidy(&ranges.networks)?)
     }
 }
 
@@ -164,7 +171,8 @@ impl Ground for Host {
                 network,
                 bridge,
                 mac,
-            } => self.create_bridge(network.as_str(), bridge, *mac),
+                mtu,
+            } => self.create_bridge(network.as_str(), bridge, *mac, *mtu),
             Step::DeleteBridge { network, bridge } => self.delete_bridge(network, bridge),
             Step::Mark { bridge, alias, .. } => {
                 let change = LinkChange {
@@ -192,6 +200,14 @@ impl Ground for Host {
             Step::WriteFile { path, text, .. } => files::replace(path, text),
             Step::RemoveFile { path, .. } => files::remove(path),
             Step::SetRanges { ranges, .. } => self.set_ranges(ranges),
+            Step::SetMtu { link, mtu, .. } => self.change(
+                link,
+                &LinkChange {
+                    mtu: Some(*mtu),
+                    ..LinkChange::default()
+                },
+            ),
+            Step::Path(step) => self.path(step),
         }
     }
 }

@@ -3,6 +3,9 @@
 mod apply;
 mod host;
 mod observe;
+mod path_host;
+mod path_step;
+mod paths;
 mod plan;
 mod record;
 mod step;
@@ -12,11 +15,14 @@ pub(crate) mod testing;
 mod tests;
 
 pub use observe::{Desired, Observed};
+pub(crate) use path_step::mode;
+pub use path_step::{PathRoute, PathStep, Peer, TunnelLink, VxlanLink};
+pub(crate) use plan::is_of_ours;
 pub use plan::{Plan, plan};
 pub use record::Recorded;
 pub use step::{Job, Step};
 
-use crate::{NetworkError, files};
+use crate::{Known, NetworkError, files};
 use fairlead_config::Config;
 use host::Host;
 use serde::Serialize;
@@ -44,15 +50,15 @@ fn texts<S: serde::Serializer>(problems: &[NetworkError], to: S) -> Result<S::Ok
     to.collect_seq(problems.iter().map(ToString::to_string))
 }
 
-/// Makes bridges, addresses, CNI files and the firewall's ranges follow the
-/// declarations, in the network namespace of the calling thread. What is wrong with
-/// one network holds up no other. With `dry_run` nothing is changed, and the report
+/// Makes bridges, addresses, CNI files, the ways to other nodes and the firewall's ranges
+/// follow the declarations, in the network namespace of the calling thread. `known` says
+/// where the other nodes are. What is wrong with one network holds up no other. With `dry_run` nothing is changed, and the report
 /// has the steps that would be made.
 ///
 /// # Errors
 /// What keeps any network from being set up: the present state cannot be read, or
 /// another setup cannot be waited for.
-pub fn setup(config: &Config, dry_run: bool) -> Result<Report, NetworkError> {
+pub fn setup(config: &Config, known: &Known, dry_run: bool) -> Result<Report, NetworkError> {
     let lock = match dry_run {
         true => None,
         false => Some(lock(config)?),
@@ -63,7 +69,7 @@ pub fn setup(config: &Config, dry_run: bool) -> Result<Report, NetworkError> {
         None => None,
     };
     let config = newest.as_ref().unwrap_or(config);
-    let (desired, mut problems) = Desired::of(config)?;
+    let (desired, mut problems) = Desired::of(config, known)?;
     let observed = Observed::read(config, &desired)?;
     let plan = plan(&desired, &observed);
     problems.extend(plan.problems);

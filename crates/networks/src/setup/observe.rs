@@ -1,18 +1,24 @@
 //! What is declared, and what is there.
 
+use super::path_step::{PathRoute, Peer};
+use super::paths::endpoint_of;
 use super::record::{self, Recorded};
 use crate::files::{Scan, scan};
+use crate::known::{Known, nodes};
+use crate::tables::{MAIN, Tables};
 use crate::{NetworkError, catalog};
 use fairlead_config::{Config, Network, NetworkKind};
-use fairlead_firewall::TABLE;
-use fairlead_kernel::nft::{self, Nft};
-use fairlead_kernel::route::{Address, Link};
+use fairlead_firewall::{Firewall, Ranges};
+use fairlead_kernel::route::{Address, IpFamily, Link};
 use fairlead_kernel::{KernelError, Route, sysctl};
 use fairlead_types::IfName;
-use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::path::PathBuf;
+
+/// The number by which our routes are known from those of others, shown by
+/// `ip route show proto 70`. `/etc/iproute2/rt_protos` has no name for it.
+pub(super) const PROTOCOL: u8 = 70;
 
 /// The setting that lets IPv4 packets pass from a link to another.
 pub(super) const FORWARD4: &str = "net/ipv4/ip_forward";
@@ -34,14 +40,21 @@ pub struct Desired {
     pub held: BTreeSet<String>,
     /// The directory of CNI files.
     pub dir: PathBuf,
+    /// This node.
+    pub node: String,
+    /// All nodes, this one among them.
+    pub nodes: Vec<String>,
+    /// Where they are.
+    pub known: Known,
 }
 
 impl Desired {
-    /// What a configuration wants, and what is wrong with it.
+    /// What a configuration wants, and what is wrong with it. `known` says where the
+    /// nodes are.
     ///
     /// # Errors
     /// [`NetworkError::Config`] when `cni.config` cannot be evaluated.
-    pub fn of(config: &Config) -> Result<(Self, Vec<NetworkError>), NetworkError> {
+    pub fn of(config: &Config, known: &Known) -> Result<(Self, Vec<NetworkError>), NetworkError> {
         let (networks, problems) = config.networks();
         let hidden = catalog::hidden(config);
         let usable = |name: &str| networks.iter().any(|n| n.name.as_str() == name);
@@ -59,6 +72,9 @@ impl Desired {
                 networks,
                 held,
                 dir: config.cni_config()?,
+                node: config.node().to_owned(),
+                nodes: nodes(config),
+                known: known.clone(),
             },
             problems,
         ))
@@ -79,7 +95,13 @@ pub struct Observed {
     /// The addresses that setup added.
     pub(crate) recorded: Vec<Recorded>,
     /// The ranges that the firewall has; none when the kernel has no nftables.
-    pub(crate) ranges: Option<Vec<IpNet>>,
+    pub(crate) ranges: Option<Ranges>,
+    /// Our routes to segments.
+    pub(crate) routes: Vec<PathRoute>,
+    /// What our VXLAN endpoints know of others.
+    pub(crate) peers: Vec<Peer>,
+    /// The names of routing tables.
+    pub(crate) tables: Tables,
 }
 
 impl Observed {
@@ -105,11 +127,14 @@ impl Observed {
         }
         Ok(Self {
             addresses: route.addresses(0)?,
+            routes: routes(&mut route, &links)?,
+            peers: peers(&mut route, &links)?,
             links,
             sysctls,
             scan: scan(&desired.dir)?,
             recorded: record::read(config.root(), &boot()?)?,
             ranges: ranges()?,
+            tables: Tables::read(),
         })
     }
 
@@ -144,86 +169,57 @@ pub(super) fn has_range(network: &Network) -> bool {
     network.kind != NetworkKind::Lo
 }
 
-/// The ranges that the firewall has, in the form of [`IpNet::aggregate`].
-fn ranges() -> Result<Option<Vec<IpNet>>, KernelError> {
-    let mut nft = Nft::open()?;
-    let mut ranges = Vec::new();
-    for set in ["networks4", "networks6"] {
-        match nft.elements(TABLE, set) {
-            Ok(elements) => ranges.extend(intervals(elements)),
-            Err(error) if error.is_unsupported() => return Ok(None),
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error),
-        }
+/// The ranges that the firewall has; a kernel may have none.
+fn ranges() -> Result<Option<Ranges>, NetworkError> {
+    match Firewall::open() {
+        Ok(mut firewall) => Ok(firewall.networks()?),
+        Err(error) if error.is_unsupported() => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    Ok(Some(IpNet::aggregate(&ranges)))
 }
 
-/// The ranges that elements of an interval set stand for: each begins at a key and
-/// ends before the next one, which is marked as an end.
-fn intervals(mut elements: Vec<nft::Element>) -> Vec<IpNet> {
-    elements.sort_by(|a, b| (&a.key, !a.range_end).cmp(&(&b.key, !b.range_end)));
-    let mut ranges = Vec::new();
-    for (i, element) in elements.iter().enumerate().filter(|(_, e)| !e.range_end) {
-        let end = elements.get(i + 1).filter(|e| e.range_end);
-        let (Some(first), end) = (address(&element.key), end.and_then(|e| address(&e.key))) else {
+/// Our routes, with the names of their links.
+fn routes(route: &mut Route, links: &[Link]) -> Result<Vec<PathRoute>, KernelError> {
+    let name = |index: Option<u32>| {
+        let link = links.iter().find(|link| Some(link.index) == index)?;
+        IfName::new(&link.name).ok()
+    };
+    let mut ours = route.routes_by(PROTOCOL, IpFamily::V4)?;
+    ours.extend(route.routes_by(PROTOCOL, IpFamily::V6)?);
+    let read = ours.into_iter().filter_map(|entry| {
+        Some(PathRoute {
+            destination: entry.destination,
+            table: entry.table.unwrap_or(MAIN),
+            gateway: entry.next_hop.gateway,
+            link: name(entry.next_hop.link)?,
+            source: entry.source,
+            onlink: entry.onlink,
+            mtu: entry.metrics.mtu,
+        })
+    });
+    Ok(read.collect())
+}
+
+/// What our VXLAN endpoints know: a peer has an entry of each table.
+fn peers(route: &mut Route, links: &[Link]) -> Result<Vec<Peer>, KernelError> {
+    let mut peers = Vec::new();
+    for link in links.iter().filter(|link| endpoint_of(link).is_some()) {
+        let Ok(name) = IfName::new(&link.name) else {
             continue;
         };
-        match (first, end) {
-            (IpAddr::V4(first), end) => {
-                let last = match end {
-                    Some(IpAddr::V4(end)) => end.to_bits().wrapping_sub(1),
-                    _ => u32::MAX,
-                };
-                ranges.extend(Ipv4Subnets::new(first, last.into(), 0).map(IpNet::V4));
-            }
-            (IpAddr::V6(first), end) => {
-                let last = match end {
-                    Some(IpAddr::V6(end)) => end.to_bits().wrapping_sub(1),
-                    _ => u128::MAX,
-                };
-                ranges.extend(Ipv6Subnets::new(first, last.into(), 0).map(IpNet::V6));
+        let all = route.neighbours(link.index)?;
+        let forwarding = all.iter().filter(|n| n.forwarding);
+        let remotes: BTreeMap<_, _> = forwarding.map(|n| (n.mac, n.address)).collect();
+        for neighbour in all.iter().filter(|n| !n.forwarding) {
+            if let Some(remote) = remotes.get(&neighbour.mac) {
+                peers.push(Peer {
+                    link: name.clone(),
+                    gateway: neighbour.address,
+                    mac: neighbour.mac,
+                    remote: *remote,
+                });
             }
         }
     }
-    ranges
-}
-
-fn address(key: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(key).map(IpAddr::from).ok();
-    v4.or_else(|| <[u8; 16]>::try_from(key).map(IpAddr::from).ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn element(address: &str, range_end: bool) -> nft::Element {
-        let key = match address.parse().unwrap() {
-            IpAddr::V4(ip) => ip.octets().to_vec(),
-            IpAddr::V6(ip) => ip.octets().to_vec(),
-        };
-        nft::Element {
-            range_end,
-            ..nft::Element::key(key)
-        }
-    }
-
-    #[test]
-    fn the_firewalls_intervals_are_read_as_ranges() {
-        let read = intervals(vec![
-            element("10.2.0.0", true),
-            element("10.2.0.0", false),
-            element("10.1.0.0", false),
-            element("10.3.0.0", true),
-            element("255.0.0.0", false),
-        ]);
-        let texts: Vec<_> = read.iter().map(IpNet::to_string).collect();
-        assert_eq!(texts, ["10.1.0.0/16", "10.2.0.0/16", "255.0.0.0/8"]);
-        let six = intervals(vec![
-            element("fd00::", false),
-            element("fd00:0:0:1::", true),
-        ]);
-        assert_eq!(six, ["fd00::/64".parse::<IpNet>().unwrap()]);
-    }
+    Ok(peers)
 }

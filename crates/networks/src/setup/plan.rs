@@ -1,11 +1,14 @@
 //! From what is declared and what is there to the steps between: pure.
 
 use super::observe::{self, Desired, FORWARD4, FORWARD6, Observed};
+use super::paths::{mend, tunnel_to};
 use super::step::{Job, Step};
 use crate::address::{bridge_address, bridge_mac};
 use crate::files::{CniFile, path_of};
+use crate::routed::{Share, Underlay, local_ranges};
 use crate::{NetworkError, generate};
-use fairlead_config::Network;
+use fairlead_config::{Network, NetworkKind};
+use fairlead_firewall::Ranges;
 use fairlead_kernel::route::{Link, LinkKind};
 use fairlead_types::IfName;
 use ipnet::IpNet;
@@ -22,6 +25,12 @@ pub(super) fn mark(network: &str) -> String {
 /// The network whose mark an alias is.
 pub(super) fn marked(alias: &str) -> Option<&str> {
     alias.strip_prefix(MARK)
+}
+
+/// Whether a link is one that setup or a plugin made: a bridge, a tunnel, an endpoint.
+pub(crate) fn is_of_ours(link: &Link) -> bool {
+    let alias = link.alias.as_deref().unwrap_or_default();
+    marked(alias).is_some() || tunnel_to(link).is_some() || link.name.starts_with("obr_")
 }
 
 /// The steps to make, and what keeps from making more.
@@ -43,6 +52,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     for network in &desired.networks {
         planner.network(network);
     }
+    planner.ways();
     planner.forwarding();
     planner.ranges();
     planner.plan
@@ -51,14 +61,16 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
 /// Steps by network.
 type Steps<'a> = BTreeMap<&'a str, Vec<Step>>;
 
-struct Planner<'a> {
+pub(super) struct Planner<'a> {
     desired: &'a Desired,
-    observed: &'a Observed,
+    pub(super) observed: &'a Observed,
     /// The networks that get a bridge, by its name.
     wanted: BTreeMap<&'a str, &'a Network>,
     /// The networks whose things stay as they are.
-    held: BTreeSet<&'a str>,
-    plan: Plan,
+    pub(super) held: BTreeSet<&'a str>,
+    /// What this node has of each routed bridge.
+    pub(super) shares: BTreeMap<&'a str, Share<'a>>,
+    pub(super) plan: Plan,
 }
 
 impl<'a> Planner<'a> {
@@ -68,10 +80,13 @@ impl<'a> Planner<'a> {
             observed,
             wanted: BTreeMap::new(),
             held: desired.held.iter().map(String::as_str).collect(),
+            shares: BTreeMap::new(),
             plan: Plan::default(),
         };
+        let underlay = Underlay::of(&observed.links, &observed.addresses);
         for network in &desired.networks {
-            if let Err(error) = generate::generate(network) {
+            let whole = generate::generate(network, &desired.node, None);
+            if let Err(error) = whole {
                 planner.hold(network, error);
             } else if let Some((bridge, other)) = shared(desired, network) {
                 let (network_name, other) = (network.name.clone(), other.name.clone());
@@ -84,9 +99,36 @@ impl<'a> Planner<'a> {
                 planner.hold(network, error);
             } else if let Some(bridge) = &network.bridge {
                 planner.wanted.insert(bridge.as_str(), network);
+                planner.share(network, &underlay);
             }
         }
         planner
+    }
+
+    fn share(&mut self, network: &'a Network, underlay: &Underlay) {
+        let Desired {
+            node, nodes, known, ..
+        } = self.desired;
+        let (share, problems) = Share::of(network, (node, nodes), known, underlay);
+        self.plan.problems.extend(problems);
+        if let Some(share) = share {
+            self.shares.insert(network.name.as_str(), share);
+        }
+    }
+
+    /// The greatest packet of a network's containers, where there is something to know.
+    /// While the way to a node is not known, it does not grow.
+    fn mtu(&self, network: &Network, bridge: Option<&Link>) -> Option<u32> {
+        let share = self.shares.get(network.name.as_str());
+        let computed = share.and_then(|share| share.mtu);
+        let unsure = share.is_some_and(|share| !share.unknown.is_empty());
+        let least = bridge.filter(|_| unsure).map(|link| link.mtu);
+        let computed = computed.map(|mtu| least.map_or(mtu, |least| mtu.min(least)));
+        network.mtu.or(computed)
+    }
+
+    fn local_ranges(&self, network: &Network) -> Vec<IpNet> {
+        local_ranges(network, &self.desired.node)
     }
 
     fn hold(&mut self, network: &'a Network, error: NetworkError) {
@@ -94,7 +136,7 @@ impl<'a> Planner<'a> {
         self.plan.problems.push(error);
     }
 
-    fn push(&mut self, network: Option<&str>, steps: Vec<Step>) {
+    pub(super) fn push(&mut self, network: Option<&str>, steps: Vec<Step>) {
         if !steps.is_empty() {
             let network = network.map(str::to_owned);
             self.plan.jobs.push(Job { network, steps });
@@ -126,7 +168,7 @@ impl<'a> Planner<'a> {
     fn stale_files(&self, steps: &mut Steps<'a>) {
         for file in self.observed.scan.files.iter().filter(|f| f.generated) {
             let name = file.list.name.as_str();
-            let wanted = self.wanted.values().any(|n| n.name == file.list.name);
+            let wanted = self.has_file(name);
             if !wanted && !self.held.contains(name) {
                 steps.entry(name).or_default().push(Step::RemoveFile {
                     path: file.path.clone(),
@@ -134,6 +176,13 @@ impl<'a> Planner<'a> {
                 });
             }
         }
+    }
+
+    /// Whether a network by that name has a file.
+    fn has_file(&self, name: &str) -> bool {
+        let networks = self.desired.networks.iter();
+        let mut with_file = networks.filter(|n| n.bridge.is_some() || n.kind == NetworkKind::Weave);
+        with_file.any(|n| n.name.as_str() == name)
     }
 
     /// Addresses on bridges that are not ours; those on ours go with the bridge, and
@@ -186,40 +235,53 @@ impl<'a> Planner<'a> {
     }
 
     fn network(&mut self, network: &Network) {
-        let Some(bridge) = network.bridge.as_ref() else {
-            return;
-        };
         if self.held.contains(network.name.as_str()) {
             return;
         }
         let file = self.file_of(network);
         let mut steps = Vec::new();
+        if let Some(bridge) = &network.bridge
+            && !self.bridge(network, bridge, file, &mut steps)
+        {
+            return;
+        }
+        if network.bridge.is_some() || network.kind == NetworkKind::Weave {
+            self.file(network, file, &mut steps);
+        }
+        self.push(Some(network.name.as_str()), steps);
+    }
+
+    /// The steps of a network's bridge; says whether it can be had.
+    fn bridge(
+        &mut self,
+        network: &Network,
+        bridge: &IfName,
+        file: Option<&CniFile>,
+        steps: &mut Vec<Step>,
+    ) -> bool {
         match self.observed.link(bridge.as_str()) {
-            None => create(network, bridge, &mut steps),
+            None => self.create(network, bridge, steps),
             Some(link) if link.kind != Some(LinkKind::Bridge) => {
                 self.plan.problems.push(NetworkError::BridgeTaken {
                     network: network.name.clone(),
                     bridge: bridge.clone(),
                     kind: kind_of(link),
                 });
-                return;
+                return false;
             }
             Some(link) => {
                 let ours = is_ours(network, link);
                 if ours {
-                    self.adopt(network, bridge, link, &mut steps);
+                    self.adopt(network, bridge, link, steps);
                 }
-                self.addresses(network, (bridge, link, ours), file, &mut steps);
-                if ours && !link.up {
-                    steps.push(Step::SetLink {
-                        bridge: bridge.clone(),
-                        up: true,
-                    });
+                self.addresses(network, (bridge, link, ours), file, steps);
+                if ours {
+                    let mtu = self.mtu(network, Some(link)).unwrap_or(link.mtu);
+                    steps.extend(mend(link, bridge, mtu));
                 }
             }
         }
-        self.file(network, file, &mut steps);
-        self.push(Some(network.name.as_str()), steps);
+        true
     }
 
     /// The generated file of a network.
@@ -261,7 +323,8 @@ impl<'a> Planner<'a> {
         steps: &mut Vec<Step>,
     ) {
         let name = network.name.as_str();
-        let wanted: Vec<IpNet> = network.ranges.iter().map(|r| bridge_address(*r)).collect();
+        let ranges = self.local_ranges(network);
+        let wanted: Vec<IpNet> = ranges.iter().map(|r| bridge_address(*r)).collect();
         let mut present: Vec<IpNet> = self.observed.addresses_of(link.index).collect();
         let here = self.observed.recorded.iter();
         let here = here.filter(|r| r.bridge == *bridge && r.index == link.index);
@@ -320,7 +383,10 @@ impl<'a> Planner<'a> {
         if rivals.contains(&&path) {
             return;
         }
-        let Ok(list) = generate::generate(network) else {
+        let bridge = network.bridge.as_ref();
+        let link = bridge.and_then(|bridge| self.observed.link(bridge.as_str()));
+        let mtu = self.mtu(network, link);
+        let Ok(list) = generate::generate(network, &self.desired.node, mtu) else {
             return;
         };
         let text = generate::text(&list);
@@ -355,6 +421,10 @@ impl<'a> Planner<'a> {
     }
 
     fn ranges(&mut self) {
+        // A kernel without nftables translates nothing anyway.
+        let Some(previous) = self.observed.ranges.clone() else {
+            return;
+        };
         let networks = self
             .desired
             .networks
@@ -363,13 +433,42 @@ impl<'a> Planner<'a> {
         let mut ranges: Vec<IpNet> = networks.flat_map(|n| n.ranges.clone()).collect();
         // A fault in a declaration must not begin to translate between networks.
         let files = self.observed.scan.files.iter().filter(|f| f.generated);
-        let held = files.filter(|f| self.desired.held.contains(f.list.name.as_str()));
-        ranges.extend(held.flat_map(|f| generate::ranges(&f.list)));
-        let ranges = IpNet::aggregate(&ranges);
-        let previous = self.observed.ranges.clone().unwrap_or_default();
+        let held = files.filter(|f| self.held.contains(f.list.name.as_str()));
+        ranges.extend(held.flat_map(|f| {
+            let mut ranges = generate::ranges(&f.list);
+            ranges.extend(generate::destinations(&f.list));
+            ranges
+        }));
+        // The plugin of a routed bridge masquerades nothing (see `generate`).
+        let shares = self.shares.values().filter(|s| !s.network.public);
+        let masqueraded: Vec<IpNet> = shares.map(|share| share.segment).collect();
+        let ranges = Ranges {
+            networks: IpNet::aggregate(&ranges),
+            masqueraded: IpNet::aggregate(&masqueraded),
+        };
         if ranges != previous {
             self.push(None, vec![Step::SetRanges { ranges, previous }]);
         }
+    }
+
+    fn create(&self, network: &Network, bridge: &IfName, steps: &mut Vec<Step>) {
+        let ranges = self.local_ranges(network);
+        let addresses: Vec<IpNet> = ranges.iter().map(|r| bridge_address(*r)).collect();
+        steps.push(Step::CreateBridge {
+            network: network.name.clone(),
+            bridge: bridge.clone(),
+            mac: bridge_mac(&addresses),
+            mtu: self.mtu(network, None),
+        });
+        steps.extend(addresses.into_iter().map(|address| Step::AddAddress {
+            network: network.name.to_string(),
+            bridge: bridge.clone(),
+            address,
+        }));
+        steps.push(Step::SetLink {
+            bridge: bridge.clone(),
+            up: true,
+        });
     }
 }
 
@@ -393,24 +492,6 @@ fn shared<'a>(desired: &'a Desired, network: &'a Network) -> Option<(&'a IfName,
     others
         .find(|n| n.bridge.as_ref() == Some(bridge))
         .map(|other| (bridge, other))
-}
-
-fn create(network: &Network, bridge: &IfName, steps: &mut Vec<Step>) {
-    let addresses: Vec<IpNet> = network.ranges.iter().map(|r| bridge_address(*r)).collect();
-    steps.push(Step::CreateBridge {
-        network: network.name.clone(),
-        bridge: bridge.clone(),
-        mac: bridge_mac(&addresses),
-    });
-    steps.extend(addresses.into_iter().map(|address| Step::AddAddress {
-        network: network.name.to_string(),
-        bridge: bridge.clone(),
-        address,
-    }));
-    steps.push(Step::SetLink {
-        bridge: bridge.clone(),
-        up: true,
-    });
 }
 
 fn kind_of(link: &Link) -> String {

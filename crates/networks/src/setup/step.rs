@@ -1,5 +1,7 @@
 //! One step of a setup, and what takes it back.
 
+use super::path_step::PathStep;
+use fairlead_firewall::Ranges;
 use fairlead_types::{IfName, Mac, NetworkName};
 use ipnet::IpNet;
 use serde::Serialize;
@@ -28,6 +30,8 @@ pub enum Step {
         bridge: IfName,
         /// Its hardware address.
         mac: Mac,
+        /// The greatest packet it takes, in bytes, where that is not the kernel's default.
+        mtu: Option<u32>,
     },
     /// Delete a bridge that has the mark of a network and no port.
     DeleteBridge {
@@ -51,6 +55,15 @@ pub enum Step {
         bridge: IfName,
         /// Whether up.
         up: bool,
+    },
+    /// Set the greatest packet of a link.
+    SetMtu {
+        /// The link.
+        link: IfName,
+        /// The greatest packet, in bytes.
+        mtu: u32,
+        /// What it was.
+        previous: u32,
     },
     /// Add an address to a bridge, and remember that.
     AddAddress {
@@ -99,14 +112,19 @@ pub enum Step {
         #[serde(skip)]
         previous: Option<String>,
     },
-    /// Tell the firewall between which ranges nothing is translated.
+    /// Tell the firewall between which ranges nothing is translated, and which of them
+    /// are translated on their way out.
     SetRanges {
         /// The ranges.
-        ranges: Vec<IpNet>,
+        #[serde(flatten, serialize_with = "both")]
+        ranges: Ranges,
         /// Those it had.
         #[serde(skip)]
-        previous: Vec<IpNet>,
+        previous: Ranges,
     },
+    /// A change of the ways to other nodes.
+    #[serde(untagged)]
+    Path(PathStep),
 }
 
 impl Step {
@@ -133,6 +151,8 @@ impl Step {
                 ..
             } => swap(new, old),
             Self::SetRanges { ranges, previous } => swap(ranges, previous),
+            Self::SetMtu { mtu, previous, .. } => swap(mtu, previous),
+            Self::Path(step) => *step = step.inverse(),
             Self::CreateBridge { .. }
             | Self::DeleteBridge { .. }
             | Self::AddAddress { .. }
@@ -221,17 +241,33 @@ impl fmt::Display for Step {
             } => write!(f, "write {}", path.display()),
             Self::WriteFile { path, .. } => write!(f, "rewrite {}", path.display()),
             Self::RemoveFile { path, .. } => write!(f, "remove {}", path.display()),
-            Self::SetRanges { ranges, .. } if ranges.is_empty() => {
-                f.write_str("declare no ranges to the firewall")
-            }
-            Self::SetRanges { ranges, .. } => {
-                let ranges: Vec<_> = ranges.iter().map(IpNet::to_string).collect();
-                write!(
-                    f,
-                    "declare to the firewall the ranges {}",
-                    ranges.join(", ")
-                )
-            }
+            Self::SetMtu { link, mtu, .. } => write!(f, "set the mtu of {link} to {mtu}"),
+            Self::SetRanges { ranges, .. } => write_ranges(f, ranges),
+            Self::Path(step) => step.fmt(f),
         }
+    }
+}
+
+fn both<S: serde::Serializer>(ranges: &Ranges, to: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap;
+    let mut map = to.serialize_map(Some(2))?;
+    map.serialize_entry("ranges", &ranges.networks)?;
+    map.serialize_entry("masqueraded", &ranges.masqueraded)?;
+    map.end()
+}
+
+fn write_ranges(f: &mut fmt::Formatter<'_>, ranges: &Ranges) -> fmt::Result {
+    if ranges.networks.is_empty() {
+        return f.write_str("declare no ranges to the firewall");
+    }
+    let list = |ranges: &[IpNet]| {
+        let texts: Vec<_> = ranges.iter().map(IpNet::to_string).collect();
+        texts.join(", ")
+    };
+    let networks = list(&ranges.networks);
+    write!(f, "declare to the firewall the ranges {networks}")?;
+    match ranges.masqueraded.is_empty() {
+        true => Ok(()),
+        false => write!(f, ", masquerading {}", list(&ranges.masqueraded)),
     }
 }

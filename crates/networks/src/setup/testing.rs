@@ -2,14 +2,20 @@
 
 use super::apply::{Ground, apply};
 use super::observe::{FORWARD4, FORWARD6};
+use super::paths::tunnel_mark;
 use super::plan::mark;
-use super::{Desired, Observed, Recorded, Report, Step, plan};
+use super::{
+    Desired, Observed, PathRoute, PathStep, Peer, Recorded, Report, Step, TunnelLink, VxlanLink,
+    plan,
+};
 use crate::{CniFile, NetworkError};
 use fairlead_cni::ConfList;
-use fairlead_config::{Network, NetworkKind, Origin};
+use fairlead_config::{Network, NetworkKind, Origin, Routed, Tunnel, TunnelMode};
+use fairlead_firewall::Ranges;
 use fairlead_kernel::route::{Address, Link, LinkKind};
 use fairlead_types::{IfName, NetworkName};
 use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A bridge network as the configuration would give it.
@@ -21,8 +27,30 @@ pub(crate) fn network(name: &str, ranges: &[&str]) -> Network {
         bridge: Some(IfName::new(format!("obr_{name}")).unwrap()),
         foreign_bridge: false,
         public: false,
+        mtu: None,
         routed: None,
         origin: Origin::Cluster,
+    }
+}
+
+/// A routed bridge in which these nodes have their segments in order.
+pub(crate) fn routed(name: &str, range: &str, prefix: u8, nodes: &[&str]) -> Network {
+    let range: IpNet = range.parse().unwrap();
+    let subnets = range.subnets(prefix).unwrap();
+    let subnets = nodes.iter().map(|n| (*n).to_owned()).zip(subnets).collect();
+    Network {
+        kind: NetworkKind::RoutedBridge,
+        routed: Some(Routed {
+            segment_prefix: prefix,
+            subnets,
+            endpoints: BTreeMap::new(),
+            gateways: BTreeMap::new(),
+            tables: vec!["main".to_owned()],
+            tunnel: Tunnel::Auto,
+            tunnel_mode: TunnelMode::Ipip,
+            vni: None,
+        }),
+        ..network(name, &[&range.to_string()])
     }
 }
 
@@ -41,7 +69,7 @@ impl Model {
             next_index: 1,
             ..Self::default()
         };
-        model.observed.ranges = Some(Vec::new());
+        model.observed.ranges = Some(Ranges::default());
         for key in [FORWARD4, FORWARD6] {
             model.observed.sysctls.insert(key.into(), "0".into());
         }
@@ -55,6 +83,7 @@ impl Model {
             name: name.into(),
             kind: Some(kind),
             alias: alias.map(str::to_owned),
+            mtu: 1500,
             ..Link::default()
         });
         self.next_index
@@ -96,7 +125,7 @@ impl Model {
         let links = observed
             .links
             .iter()
-            .map(|l| format!("{} {:?} {}", l.name, l.alias, l.up));
+            .map(|l| format!("{} {:?} {} {}", l.name, l.alias, l.up, l.mtu));
         let addresses = observed
             .addresses
             .iter()
@@ -114,6 +143,8 @@ impl Model {
             .chain(addresses)
             .chain(files)
             .chain(recorded)
+            .chain(observed.routes.iter().map(ToString::to_string))
+            .chain(observed.peers.iter().map(|p| format!("{p:?}")))
             .collect();
         all.push(format!("{:?}", observed.ranges));
         all.sort();
@@ -151,6 +182,52 @@ impl Model {
         self.observed.recorded.retain(|r| keep(r.address, r.index));
     }
 
+    fn remove_link(&mut self, name: &str) {
+        self.observed.links.retain(|l| l.name != name);
+        self.observed.routes.retain(|r| r.link.as_str() != name);
+        self.observed.peers.retain(|p| p.link.as_str() != name);
+    }
+
+    fn path(&mut self, step: &PathStep) {
+        match step {
+            PathStep::CreateTunnel(new) => {
+                let kind = LinkKind::Other("tunnel".into());
+                self.add_link(new.link.as_str(), kind, Some(&tunnel_mark(&new.node)));
+                let link = self.link(new.link.as_str());
+                (link.tunnel, link.mtu, link.up) = (Some(new.tunnel), new.mtu, true);
+            }
+            PathStep::CreateVxlan(new) => {
+                self.add_link(
+                    new.link.as_str(),
+                    LinkKind::Vxlan,
+                    Some(&mark(&new.network)),
+                );
+                let link = self.link(new.link.as_str());
+                (link.vxlan, link.mac) = (Some(new.vxlan.clone()), Some(new.mac));
+                (link.mtu, link.up) = (new.mtu, true);
+            }
+            PathStep::DeleteTunnel(TunnelLink { link, .. })
+            | PathStep::DeleteVxlan(VxlanLink { link, .. }) => self.remove_link(link.as_str()),
+            PathStep::SetPeer(peer) => {
+                self.link(peer.link.as_str());
+                let same = |p: &Peer| p.link == peer.link && p.gateway == peer.gateway;
+                self.observed.peers.retain(|p| !same(p));
+                self.observed.peers.push(peer.clone());
+            }
+            PathStep::RemovePeer(peer) => self.observed.peers.retain(|p| p != peer),
+            PathStep::SetRoute { route, previous } => {
+                self.link(route.link.as_str());
+                let key = |r: &PathRoute| (r.destination, r.table);
+                let before = self.observed.routes.len();
+                self.observed.routes.retain(|r| key(r) != key(route));
+                let replaced = before != self.observed.routes.len();
+                assert_eq!(replaced, previous.is_some(), "{route}");
+                self.observed.routes.push(route.clone());
+            }
+            PathStep::RemoveRoute { route } => self.observed.routes.retain(|r| r != route),
+        }
+    }
+
     fn write(&mut self, path: &Path, text: &str) {
         self.observed.scan.files.retain(|f| f.path != path);
         let list = ConfList::from_slice(text.as_bytes()).unwrap();
@@ -169,7 +246,10 @@ impl Ground for Model {
         self.maybe_fail()?;
         match step {
             Step::CreateBridge {
-                network, bridge, ..
+                network,
+                bridge,
+                mtu,
+                ..
             } => {
                 assert!(
                     self.observed
@@ -182,6 +262,7 @@ impl Ground for Model {
                     LinkKind::Bridge,
                     Some(&mark(network.as_str())),
                 );
+                self.link(bridge.as_str()).mtu = mtu.unwrap_or(1500);
             }
             Step::DeleteBridge { bridge, .. } => {
                 self.forget(bridge.as_str(), None);
@@ -221,6 +302,8 @@ impl Ground for Model {
                 self.observed.scan.leftovers.retain(|p| p != path);
             }
             Step::SetRanges { ranges, .. } => self.observed.ranges = Some(ranges.clone()),
+            Step::SetMtu { link, mtu, .. } => self.link(link.as_str()).mtu = *mtu,
+            Step::Path(step) => self.path(step),
         }
         Ok(())
     }

@@ -2,9 +2,9 @@
 
 use super::apply::Ground;
 use super::observe::FORWARD4;
-use super::testing::{Model, network};
+use super::testing::{Model, network, routed};
 use super::*;
-use fairlead_config::{Network, NetworkKind};
+use fairlead_config::Network;
 use fairlead_kernel::route::LinkKind;
 use fairlead_types::IfName;
 use proptest::prelude::*;
@@ -13,6 +13,8 @@ fn desired(networks: impl IntoIterator<Item = Network>) -> Desired {
     Desired {
         networks: networks.into_iter().collect(),
         dir: "/d".into(),
+        node: "n1".into(),
+        nodes: vec!["n1".into()],
         ..Desired::default()
     }
 }
@@ -182,11 +184,10 @@ fn containers_keep_a_bridge_that_nobody_declares() {
 fn what_cannot_be_made_is_said_and_holds_up_no_other() {
     let mut model = Model::new();
     model.add_link("obr_taken", LinkKind::Veth, None);
-    let mut routed = network("routed", &["10.3.0.0/16"]);
-    routed.kind = NetworkKind::RoutedBridge;
+    let other = routed("routed", "10.3.0.0/16", 22, &["n2"]);
     let all = desired([
         network("good", &["10.1.0.0/24"]),
-        routed,
+        other,
         on("br1", network("s1", &["10.4.0.0/24"])),
         on("br1", network("s2", &["10.5.0.0/24"])),
         network("taken", &["10.2.0.0/24"]),

@@ -7,7 +7,7 @@
 
 use fairlead_config::Config;
 use fairlead_kernel::NetNs;
-use fairlead_networks::{NetworkError, Report, setup};
+use fairlead_networks::{Known, NetworkError, Report, setup};
 use fairlead_types::Root;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -37,7 +37,12 @@ impl Files {
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config::load(&Root::new(self.dir.path()), "n1").unwrap()
+        self.config_of("n1")
+    }
+
+    /// The same as another node has it.
+    pub(crate) fn config_of(&self, node: &str) -> Config {
+        Config::load(&Root::new(self.dir.path()), node).unwrap()
     }
 
     /// A path in the directory of CNI files.
@@ -80,9 +85,30 @@ impl Node {
         }
     }
 
+    /// Sets up as that node of a cluster, where nothing is wrong.
+    pub(crate) fn setup_as(&self, node: &str, known: &Known) -> Vec<String> {
+        let config = self.files.config_of(node);
+        let report = self.ns.run(|| setup(&config, known, false)).unwrap();
+        let report = report.unwrap();
+        assert!(report.is_complete(), "{:?}", report.problems);
+        report.steps.iter().map(ToString::to_string).collect()
+    }
+
+    /// Runs `work` in the namespace.
+    pub(crate) fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.ns.run(work).unwrap()
+    }
+
+    /// The path of the namespace.
+    pub(crate) fn netns(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+
     pub(crate) fn try_setup(&self, dry_run: bool) -> Result<Report, NetworkError> {
         let config = self.files.config();
-        self.ns.run(|| setup(&config, dry_run)).unwrap()
+        self.ns
+            .run(|| setup(&config, &Known::default(), dry_run))
+            .unwrap()
     }
 
     /// Sets up and returns the steps and the problems as texts.

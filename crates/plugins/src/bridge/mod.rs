@@ -10,6 +10,7 @@ use crate::container::{ContainerEnd, Settings, enable_forwarding, has_ipv6, open
 use crate::error::{gone, kernel};
 use crate::host::Host;
 use crate::ipam::Ipam;
+use crate::removal::Parts;
 use crate::undo::{Undo, all_or_nothing};
 use crate::{mac_check, masquerade, records, verify};
 use conf::BridgeConf;
@@ -19,15 +20,15 @@ use fairlead_kernel::{NetNs, Route};
 use fairlead_types::{IfName, Owner};
 use gateway::{described, ensure_addresses, ensure_bridge, ensure_vlan_gateway, plan_gateways};
 use ipnet::IpNet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The place of the container's interface in a result: behind bridge and host end.
 const CONTAINER: usize = 2;
 
 /// The plugin `bridge`.
 pub(crate) struct Bridge {
-    pub(crate) host: Rc<Host>,
-    pub(crate) ipam: Rc<Ipam>,
+    pub(crate) host: Arc<Host>,
+    pub(crate) ipam: Arc<Ipam>,
 }
 
 /// What ADD knows before it touches anything.
@@ -52,22 +53,18 @@ impl Plugin for Bridge {
 
     fn del(&self, call: &Call) -> Result<(), CniError> {
         let owner = call.owner()?;
-        let port = cable::host_name(&owner)?;
         let conf = BridgeConf::of(call).ok();
         let checked = conf.as_ref().is_some_and(|conf| conf.mac_check);
         let bridge = conf.as_ref().map(|conf| &conf.bridge);
+        let parts = Parts {
+            mac_check: checked,
+            masquerades: true,
+            link: true,
+            ..Parts::default()
+        };
         // Every step is tried; the address goes last, when nothing answers to it any more.
-        let steps = [
-            if checked {
-                mac_check::remove(&self.host, &port)
-            } else {
-                Ok(())
-            },
-            masquerade::remove(&self.host, &owner),
-            cable::remove_end(call, &port, bridge),
-            self.ipam.del(call),
-        ];
-        crate::error::first_of(steps)
+        let removed = self.host.remove(&owner, parts);
+        crate::error::first_of([cable::finish(call, removed, bridge), self.ipam.del(call)])
     }
 
     fn check(&self, call: &Call) -> Result<(), CniError> {

@@ -26,6 +26,7 @@ pub use conf::PortMapping;
 use crate::cable::host_text;
 use crate::error::{first_of, kernel};
 use crate::host::Host;
+use crate::removal::Parts;
 use crate::undo::{Undo, all_or_nothing};
 use crate::verify;
 use conf::{PortmapConf, container_addresses};
@@ -37,11 +38,11 @@ use fairlead_store::PortClaim;
 use fairlead_types::{Owner, Protocol};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The plugin `portmap`.
 pub(crate) struct Portmap {
-    pub(crate) host: Rc<Host>,
+    pub(crate) host: Arc<Host>,
 }
 
 /// The elements of a port that `owner` has claimed: the port itself, and what lets the
@@ -142,7 +143,11 @@ impl Plugin for Portmap {
     }
 
     fn del(&self, call: &Call) -> Result<(), CniError> {
-        unpublish(&self.host, &call.owner()?)
+        let parts = Parts {
+            ports: true,
+            ..Parts::default()
+        };
+        crate::error::first_of(self.host.remove(&call.owner()?, parts).into_failures())
     }
 
     fn check(&self, call: &Call) -> Result<(), CniError> {
@@ -212,7 +217,7 @@ fn replaces(new: &Element, old: &Element) -> bool {
 }
 
 /// Takes every port of an attachment back; 'not there' is done.
-fn unpublish(host: &Host, owner: &Owner) -> Result<(), CniError> {
+pub(crate) fn unpublish(host: &Host, owner: &Owner) -> Result<(), CniError> {
     let ports = host.with_store(|store| store.view().ports_of(owner))?;
     if ports.is_empty() {
         return Ok(());

@@ -122,6 +122,10 @@ pub(super) const TABLE: &[(&str, &str)] = &[
         "cni.timeout = \"soon\": a time is wanted, as in 30s, 1500ms or 1h30m",
     ),
     (
+        "etcd.endpoints=http://n1:2379",
+        "etcd: the section counts in node.conf only; remove it from cluster.conf",
+    ),
+    (
         "id=1",
         "DEFAULT.id = \"1\": a uuid is wanted, as in 01234567-89ab-4cde-8f01-23456789abcd",
     ),

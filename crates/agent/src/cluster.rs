@@ -1,0 +1,146 @@
+//! The node's part in the cluster: it says that it lives, follows what the others say,
+//! and publishes its addresses. Where shared state does not answer, everything on the node
+//! goes on, and what was missed is made up for.
+
+mod follow;
+mod publish;
+mod register;
+mod report;
+
+use crate::schedule::Cause;
+use crate::shared::{Shared, seconds};
+use fairlead_cluster::{Cluster, ClusterError, resolve};
+use fairlead_config::{Config, Document, EtcdSettings, Target};
+use fairlead_networks::{Known, names_to_look_up};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tracing::{error, info};
+
+/// How often it is looked whether the node joined or left.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long names are looked up.
+const LOOKUP: Duration = Duration::from_secs(3);
+
+/// What of `node.conf` says which cluster it is.
+type Place = Option<EtcdSettings>;
+
+/// One membership, until the node joins, leaves or the agent ends.
+pub(crate) struct Membership<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) over: &'a AtomicBool,
+}
+
+impl Membership<'_> {
+    /// Waits so long; returns whether the membership is over.
+    pub(crate) fn wait(&self, time: Duration) -> bool {
+        self.shared.stop.wait(time) || self.is_over()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+}
+
+/// Opens the cluster that `node.conf` names; shared state is not asked yet.
+pub(crate) fn open(shared: &Shared) -> Result<Arc<Cluster>, ClusterError> {
+    Cluster::open_as(&shared.root, &shared.name).map(Arc::new)
+}
+
+/// Takes part until the agent ends.
+pub(crate) fn take_part(shared: &Shared) {
+    while !shared.stop.is_asked() {
+        let place = place(shared);
+        match open(shared) {
+            Ok(cluster) => {
+                shared.set_cluster(Arc::clone(&cluster));
+                shared.want(Cause::Declared);
+                live(shared, &cluster, &place);
+            }
+            Err(failed) => {
+                // The one before, if any, still answers questions.
+                told(shared, &failed);
+                while !shared.stop.wait(LOOK) && self::place(shared) == place {}
+            }
+        }
+    }
+}
+
+fn told(shared: &Shared, failed: &ClusterError) {
+    let text = failed.to_string();
+    error!("{text}");
+    shared.cluster_status(|cluster| {
+        cluster.reachable = false;
+        cluster.since = seconds();
+        cluster.problem = Some(text);
+    });
+}
+
+/// None also while `node.conf` cannot be read: then another look comes.
+fn place(shared: &Shared) -> Option<Place> {
+    let local = Target::Node.read(&shared.root).ok()?;
+    Config::from_documents(&shared.root, &shared.name, Document::default(), local)
+        .etcd()
+        .ok()
+}
+
+fn live(shared: &Shared, cluster: &Cluster, place: &Option<Place>) {
+    shared.cluster_status(|status| {
+        status.joined = cluster.is_joined();
+        status.reachable = !status.joined;
+        status.since = seconds();
+        status.problem = None;
+        status.nodes_alive = None;
+    });
+    if cluster.is_joined() {
+        info!("a node of a cluster with shared state");
+    }
+    let over = AtomicBool::new(false);
+    let membership = Membership {
+        shared,
+        cluster,
+        over: &over,
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| follow::run(&membership));
+        scope.spawn(|| register::run(&membership));
+        scope.spawn(|| publish::run(&membership));
+        while !shared.stop.wait(LOOK) && self::place(shared) == *place {}
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Where the nodes of `config` are.
+pub(crate) fn known(shared: &Shared, config: &Config) -> Known {
+    if let Some(cluster) = shared.cluster() {
+        return cluster.known(config, LOOKUP);
+    }
+    let mut known = Known::default();
+    for (name, answer) in resolve(&shared.root, &names_to_look_up(config), LOOKUP) {
+        match answer {
+            Ok(addresses) => known.insert(name, addresses),
+            Err(reason) => known.fail(name, reason),
+        }
+    }
+    known
+}
+
+/// Gives the nodes of the cluster the segments that they lack; returns what is in the way.
+pub(crate) fn assign(shared: &Shared) -> Option<ClusterError> {
+    let cluster = shared.cluster()?;
+    // Asking in vain would hold up what can be done.
+    if cluster.staleness().is_some() {
+        return None;
+    }
+    match cluster.assign_segments() {
+        Ok(done) => {
+            for given in done.assigned {
+                info!("segment given: {given:?}");
+            }
+            None
+        }
+        Err(error) if error.is_unreachable() => None,
+        Err(error) => Some(error),
+    }
+}

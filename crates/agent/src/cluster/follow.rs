@@ -1,0 +1,77 @@
+//! Following shared state.
+
+use super::Membership;
+use crate::schedule::Cause;
+use crate::shared::{Shared, seconds};
+use fairlead_cluster::Followed;
+use std::collections::BTreeSet;
+use tracing::{debug, info, warn};
+
+/// Follows until the membership is over.
+pub(super) fn run(membership: &Membership<'_>) {
+    let shared = membership.shared;
+    let mut failures = BTreeSet::new();
+    membership.cluster.follow(membership.over, &mut |news| {
+        heard(shared, news, &mut failures)
+    });
+}
+
+/// `failures` are those that were told: the same one again is not.
+fn heard(shared: &Shared, news: Followed, failures: &mut BTreeSet<String>) {
+    match news {
+        Followed::Config(sync) => {
+            info!("cluster.conf: {sync:?}");
+            shared.want(Cause::Declared);
+        }
+        Followed::Anew => {
+            reached(shared);
+            failures.clear();
+            shared.want(Cause::Declared);
+        }
+        Followed::Found => {
+            reached(shared);
+            failures.clear();
+            shared.want(Cause::Cluster);
+        }
+        Followed::Nodes(nodes) => {
+            debug!("nodes that came, went or reported: {nodes:?}");
+            // What this one says changes nothing here.
+            if nodes.iter().any(|node| *node != shared.name) {
+                shared.want(Cause::Cluster);
+            }
+        }
+        Followed::Addresses(networks) => debug!("addresses changed on {networks:?}"),
+        Followed::PutBack(count) => info!("{count} addresses put back into shared state"),
+        Followed::Lost(error) => lost(shared, error.to_string()),
+        Followed::Failed(error) => {
+            let text = error.to_string();
+            if failures.insert(text.clone()) {
+                warn!("{text}");
+            }
+        }
+    }
+}
+
+fn reached(shared: &Shared) {
+    shared.cluster_status(|cluster| {
+        if !cluster.reachable {
+            info!("shared state is reached");
+            cluster.reachable = true;
+            cluster.since = seconds();
+        }
+        cluster.problem = None;
+    });
+}
+
+fn lost(shared: &Shared, text: String) {
+    shared.cluster_status(|cluster| {
+        if cluster.reachable || cluster.problem.as_ref() != Some(&text) {
+            warn!("{text}; going on by what is mirrored");
+        }
+        if cluster.reachable || cluster.since == 0 {
+            cluster.since = seconds();
+        }
+        cluster.reachable = false;
+        cluster.problem = Some(text);
+    });
+}

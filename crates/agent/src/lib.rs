@@ -1,0 +1,29 @@
+//! The daemon: a loop around the same calls that the commands make.
+//!
+//! One thread owns the node's networks and makes them follow what is declared: at the
+//! start, when the declarations, the cluster or the kernel change, when it is asked, and
+//! at intervals. Others watch for those changes. A runtime of its own answers the control
+//! API on a unix socket and, where asked for, metrics on TCP; the detaches that come that
+//! way share one thread that deletes links, many in one step of the kernel.
+//!
+//! Every verb works without the agent, so it may end or crash at any moment: nothing that
+//! a container needs is in it.
+#![forbid(unsafe_code)]
+
+mod agent;
+mod api;
+mod cluster;
+mod error;
+mod links;
+mod lock;
+mod log;
+mod metrics;
+mod reconcile;
+mod schedule;
+mod serve;
+mod shared;
+mod watch;
+
+pub use agent::{Agent, Options, run};
+pub use error::AgentError;
+pub use log::LogLevel;

@@ -1,0 +1,105 @@
+//! Connections: how many, and how long they may take.
+
+use crate::AgentError;
+use crate::lock::failed;
+use axum::Router;
+use fairlead_types::Root;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::fs::Permissions;
+use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tracing::debug;
+
+/// So many connections are served at once; the others wait to be let in.
+const CONNECTIONS: usize = 1024;
+/// Who has not said by then what he wants is hung up on.
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
+/// The longest that one connection may last.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// The control socket, 0600, in place of one that a dead agent left. The caller holds the
+/// lock.
+pub(crate) fn bind(root: &Root) -> Result<std::os::unix::net::UnixListener, AgentError> {
+    let path = fairlead_control::socket(root);
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            return Err(failed("remove", &path)(source));
+        }
+        _ => {}
+    }
+    // Nobody else can get into the directory, so the mode comes in time.
+    let listener = std::os::unix::net::UnixListener::bind(&path).map_err(failed("bind", &path))?;
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600))
+        .and_then(|()| listener.set_nonblocking(true))
+        .map_err(failed("set the mode of", &path))?;
+    Ok(listener)
+}
+
+/// Binds the address that metrics are served on.
+pub(crate) fn bind_metrics(address: SocketAddr) -> Result<std::net::TcpListener, AgentError> {
+    let failed = |source| AgentError::Metrics { address, source };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Serves the control API.
+pub(crate) async fn control(listener: UnixListener, router: Router) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    converse(stream, router).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => recover(&error).await,
+        }
+    }
+}
+
+/// Serves the metrics.
+pub(crate) async fn metrics(listener: TcpListener, router: Router) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    converse(stream, router).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => recover(&error).await,
+        }
+    }
+}
+
+/// Out of descriptors or memory: others end soon and give theirs back.
+async fn recover(error: &Error) {
+    debug!("accept a connection: {error}");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    match tokio::time::timeout(LIMIT, connection).await {
+        Ok(Ok(())) => {}
+        // What a client does wrong is the client's business.
+        Ok(Err(error)) => debug!("a connection ended: {error}"),
+        Err(_) => debug!("a connection lasted too long"),
+    }
+}

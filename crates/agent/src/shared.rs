@@ -1,0 +1,165 @@
+//! What the agent's threads share.
+
+use crate::links::Requests;
+use crate::metrics::Metrics;
+use crate::reconcile::Message;
+use crate::schedule::Cause;
+use fairlead_attach::Node;
+use fairlead_cluster::Cluster;
+use fairlead_control::{self as control, Namespace, Reconciled, Status};
+use fairlead_plugins::Host;
+use fairlead_types::Root;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The agent, as its threads see it.
+pub(crate) struct Shared {
+    pub(crate) root: Root,
+    /// The node's name.
+    pub(crate) name: String,
+    /// The network namespace it works in.
+    pub(crate) namespace: Namespace,
+    pub(crate) host: Arc<Host>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) stop: Stop,
+    pub(crate) requests: Requests,
+    since: u64,
+    ready: AtomicBool,
+    /// The node with the newest configuration that could be read.
+    node: Mutex<Arc<Node>>,
+    reconciled: Mutex<Option<Reconciled>>,
+    cluster_status: Mutex<control::Cluster>,
+    cluster: Mutex<Option<Arc<Cluster>>>,
+    messages: Sender<Message>,
+}
+
+/// The parts that only the maker of [`Shared`] has.
+pub(crate) struct Parts {
+    pub(crate) root: Root,
+    pub(crate) namespace: Namespace,
+    pub(crate) host: Arc<Host>,
+    pub(crate) node: Node,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) requests: Requests,
+    pub(crate) messages: Sender<Message>,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            root: parts.root,
+            name: fairlead_config::nodename(),
+            namespace: parts.namespace,
+            host: parts.host,
+            metrics: parts.metrics,
+            stop: Stop::default(),
+            requests: parts.requests,
+            since: seconds(),
+            ready: AtomicBool::new(false),
+            node: Mutex::new(Arc::new(parts.node)),
+            reconciled: Mutex::default(),
+            cluster_status: Mutex::default(),
+            cluster: Mutex::default(),
+            messages: parts.messages,
+        }
+    }
+
+    pub(crate) fn node(&self) -> Arc<Node> {
+        Arc::clone(&locked(&self.node))
+    }
+
+    pub(crate) fn set_node(&self, node: Node) {
+        *locked(&self.node) = Arc::new(node);
+    }
+
+    /// Asks for a reconciliation, without waiting for it.
+    pub(crate) fn want(&self, cause: Cause) {
+        self.tell(Message::Wanted(cause));
+    }
+
+    /// Says something to the thread that reconciles. When it has ended, so has the agent.
+    pub(crate) fn tell(&self, message: Message) {
+        let _ = self.messages.send(message);
+    }
+
+    pub(crate) fn set_reconciled(&self, done: Reconciled) {
+        *locked(&self.reconciled) = Some(done);
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// The cluster, once it could be opened.
+    pub(crate) fn cluster(&self) -> Option<Arc<Cluster>> {
+        locked(&self.cluster).clone()
+    }
+
+    pub(crate) fn set_cluster(&self, cluster: Arc<Cluster>) {
+        *locked(&self.cluster) = Some(cluster);
+    }
+
+    /// Changes what is told of the cluster.
+    pub(crate) fn cluster_status(&self, change: impl FnOnce(&mut control::Cluster)) {
+        let mut cluster = locked(&self.cluster_status);
+        change(&mut cluster);
+        self.metrics
+            .cluster(cluster.reachable, cluster.nodes_alive.unwrap_or(1));
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        Status {
+            node: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            since: self.since,
+            ready: self.ready.load(Ordering::Relaxed),
+            reconciled: locked(&self.reconciled).clone(),
+            cluster: locked(&self.cluster_status).clone(),
+        }
+    }
+}
+
+/// Whether the agent is to end, for threads that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    asked: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stop {
+    pub(crate) fn ask(&self) {
+        *locked(&self.asked) = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        *locked(&self.asked)
+    }
+
+    /// Waits so long, or until the agent is to end; returns whether it is.
+    pub(crate) fn wait(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        let mut asked = locked(&self.asked);
+        while !*asked {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let woken = self.changed.wait_timeout(asked, left);
+            asked = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}
+
+/// A panic of another thread left a whole value: each is replaced, never half changed.
+pub(crate) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Now, in seconds since 1970.
+pub(crate) fn seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs())
+}

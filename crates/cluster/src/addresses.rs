@@ -1,0 +1,201 @@
+//! The addresses that nodes publish.
+
+use crate::cluster::Reading;
+use crate::follow::{Kept, kept};
+use crate::{Cluster, ClusterError, PublishedAddress, keys};
+use fairlead_shared::{Change, Entry, SharedError, SharedState, Snapshot, Txn};
+use std::collections::BTreeMap;
+
+/// The most changes that one transaction carries. Less than the limit of the engines,
+/// to leave others their turn.
+const BATCH: usize = 100;
+
+/// What a publication changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Published {
+    /// How many addresses were written.
+    pub put: usize,
+    /// How many were deleted.
+    pub deleted: usize,
+}
+
+impl Cluster {
+    /// Makes this node's addresses in shared state the given ones. What is the same is
+    /// not written: the first call compares with shared state, later ones with what
+    /// was written last. The node in each address is this one whatever it says.
+    ///
+    /// # Errors
+    /// Shared state. A part may have been published; the next call compares anew.
+    pub fn publish(&self, current: &[PublishedAddress]) -> Result<Published, ClusterError> {
+        // Held to the end: who follows shared state must not take what is deleted here
+        // for something lost.
+        let mut known = self.published();
+        let before = match known.take() {
+            Some(before) => before,
+            None => own(&self.engine.range(&keys::addresses_of(&self.node))?),
+        };
+        let mut wanted = BTreeMap::new();
+        for address in current {
+            let key = keys::address(&self.node, address.network.as_str(), address.ip);
+            let address = PublishedAddress {
+                node: self.node.clone(),
+                ..address.clone()
+            };
+            wanted.insert(key, serde_json::to_vec(&address).unwrap_or_default());
+        }
+        let puts = wanted
+            .iter()
+            .filter(|(key, value)| before.get(*key) != Some(value));
+        let puts = puts.map(|(key, value)| put(key, value));
+        let gone = before.keys().filter(|key| !wanted.contains_key(*key));
+        let gone = gone.map(|key| Change::Delete(key.clone()));
+        let changes: Vec<Change> = gone.chain(puts).collect();
+        let deleted = changes
+            .iter()
+            .filter(|c| matches!(c, Change::Delete(_)))
+            .count();
+        let done = Published {
+            put: changes.len() - deleted,
+            deleted,
+        };
+        self.commit_all(changes)?;
+        *known = Some(wanted);
+        Ok(done)
+    }
+
+    /// Writes this node's addresses again that shared state does not have (any more),
+    /// as far as this process published them; says how many that were.
+    pub(crate) fn restore(&self, snapshot: &Snapshot) -> Result<usize, ClusterError> {
+        let known = self.published();
+        let Some(published) = known.as_ref() else {
+            return Ok(0);
+        };
+        let there = own(snapshot);
+        let lost = published
+            .iter()
+            .filter(|(key, value)| there.get(*key) != Some(value));
+        let changes: Vec<Change> = lost.map(|(key, value)| put(key, value)).collect();
+        if changes.is_empty() || !self.is_member()? {
+            return Ok(0);
+        }
+        let count = changes.len();
+        self.commit_all(changes)?;
+        Ok(count)
+    }
+
+    /// Writes one of this node's addresses again that someone else deleted or changed.
+    pub(crate) fn restore_one(&self, key: &str, now: Option<&[u8]>) -> Result<bool, ClusterError> {
+        let known = self.published();
+        let value = known.as_ref().and_then(|published| published.get(key));
+        match value {
+            Some(value) if now != Some(value.as_slice()) => {
+                // It may have been put back or replaced since the event.
+                let there = self.engine.get(key)?;
+                if there.is_some_and(|entry| &entry.value == value) || !self.is_member()? {
+                    return Ok(false);
+                }
+                self.engine.put(key, value, None)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether the configuration, as it was mirrored last, has this node: what is deleted
+    /// when it leaves is not lost.
+    fn is_member(&self) -> Result<bool, ClusterError> {
+        let config = self.local_config()?;
+        Ok(config.cluster_nodes().contains(&self.node.as_str()))
+    }
+
+    fn commit_all(&self, changes: Vec<Change>) -> Result<(), ClusterError> {
+        let mut rest = changes.into_iter().peekable();
+        while rest.peek().is_some() {
+            let mut txn = Txn::new();
+            txn.then.extend(rest.by_ref().take(BATCH));
+            self.engine.commit(&txn)?;
+        }
+        Ok(())
+    }
+
+    /// How many addresses are published in each network, in the whole cluster. The
+    /// mirror answers while an agent keeps it fresh.
+    ///
+    /// # Errors
+    /// Shared state.
+    pub fn counts(&self) -> Result<Reading<BTreeMap<String, u64>>, ClusterError> {
+        let snapshot = self.snapshot(keys::ADDRESSES)?;
+        let mut counts = BTreeMap::new();
+        for entry in &snapshot.value.entries {
+            if let Some((_, network)) = keys::of_address(&entry.key) {
+                match counts.get_mut(network) {
+                    Some(count) => *count += 1,
+                    None => {
+                        counts.insert(network.to_owned(), 1);
+                    }
+                }
+            }
+        }
+        Ok(Reading {
+            value: counts,
+            stale: snapshot.stale,
+        })
+    }
+
+    /// The published addresses of the whole cluster, or of one network, sorted by node,
+    /// network and the text of the address. What cannot be read as an address is left
+    /// out.
+    ///
+    /// # Errors
+    /// Shared state.
+    pub fn addresses(
+        &self,
+        network: Option<&str>,
+    ) -> Result<Reading<Vec<PublishedAddress>>, ClusterError> {
+        let snapshot = self.snapshot(keys::ADDRESSES)?;
+        let wanted = |entry: &&Entry| {
+            let of = keys::of_address(&entry.key);
+            of.is_some_and(|(_, name)| network.is_none_or(|wanted| wanted == name))
+        };
+        let entries = snapshot.value.entries.iter().filter(wanted);
+        Ok(Reading {
+            value: entries
+                .filter_map(|e| serde_json::from_slice(&e.value).ok())
+                .collect(),
+            stale: snapshot.stale,
+        })
+    }
+
+    /// Everything under a prefix: from the mirror while it is fresh, else from shared
+    /// state, else from the mirror as it is.
+    pub(crate) fn snapshot(&self, prefix: &str) -> Result<Reading<Snapshot>, ClusterError> {
+        if let Some(mirror) = self.mirror_file() {
+            // Someone waits for shared state already: nobody else needs to.
+            let stale = match kept(&self.root) {
+                Kept::Fresh => Some(None),
+                Kept::Stale(since) => Some(Some(since)),
+                Kept::No => None,
+            };
+            if let Some(stale) = stale {
+                let value = mirror.range(prefix)?;
+                return Ok(Reading { value, stale });
+            }
+        }
+        self.read(|state: &dyn SharedState| -> Result<Snapshot, SharedError> {
+            state.range(prefix)
+        })
+    }
+}
+
+fn put(key: &str, value: &[u8]) -> Change {
+    Change::Put {
+        key: key.to_owned(),
+        value: value.to_vec(),
+        lease: None,
+    }
+}
+
+fn own(snapshot: &Snapshot) -> BTreeMap<String, Vec<u8>> {
+    let entries = snapshot.entries.iter();
+    entries.map(|e| (e.key.clone(), e.value.clone())).collect()
+}

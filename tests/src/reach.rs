@@ -1,0 +1,238 @@
+//! Packets between containers: of full size, and without a gap.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::cluster::Container;
+use crate::family::is_v6;
+use crate::patience::{eventually, patience};
+use crate::peer::{Server, Transport};
+use crate::place::Place;
+
+/// What an address family puts before the data of an echo request, in bytes.
+fn headers(address: &str) -> u64 {
+    if is_v6(address) { 48 } else { 28 }
+}
+
+/// A text longer than any packet.
+const LONG: usize = 20_000;
+
+/// Asserts that packets of full size and a TCP connection pass between two
+/// containers, in both directions and with their own addresses, and that a
+/// packet one byte larger is refused where it is sent and does not disappear.
+///
+/// # Panics
+/// If not.
+#[track_caller]
+pub fn reach_each_other(one: &Container<'_>, two: &Container<'_>) {
+    for (from, to) in [(one, two), (two, one)] {
+        from.sandbox.ping(&to.address());
+        full_sized(&from.sandbox, &to.address(), from.mtu().min(to.mtu()));
+        too_long(&from.sandbox, &to.address(), from.mtu());
+        let text = "x".repeat(LONG);
+        let server = Server::start(&to.sandbox, Transport::Tcp, 0, &text);
+        let reply = Transport::Tcp.ask(&from.sandbox, &to.address(), server.port());
+        assert_eq!(reply.client.to_string(), from.address(), "the source stays");
+        assert_eq!(reply.text.len(), LONG);
+    }
+}
+
+/// Asserts that packets of `mtu` bytes that may not be fragmented are answered.
+///
+/// # Panics
+/// With what `ping` printed.
+#[track_caller]
+pub fn full_sized(place: &impl Place, address: &str, mtu: u64) {
+    let size = mtu - headers(address);
+    let line = format!("ping -n -c 3 -i 0.01 -W 2 -M do -s {size} {address}");
+    let output = place.try_run(&line);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        printed.contains("3 received"),
+        "{line}: {printed}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Asserts that a packet one byte longer than `mtu` is refused with a word.
+///
+/// # Panics
+/// With what `ping` printed.
+#[track_caller]
+pub fn too_long(place: &impl Place, address: &str, mtu: u64) {
+    let size = mtu + 1 - headers(address);
+    // It waits that long even after an error of its own.
+    let line = format!("ping -n -c 1 -W 0.2 -M do -s {size} {address}");
+    let output = place.try_run(&line);
+    let printed = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        printed.contains(&format!("message too long, mtu={mtu}"))
+            || printed.contains(&format!("message too long, mtu: {mtu}")),
+        "{line}: {printed}"
+    );
+}
+
+/// A ping that goes on until it is asked how it went.
+#[derive(Debug)]
+pub struct Pinging {
+    child: Child,
+    what: String,
+}
+
+impl Pinging {
+    /// Starts it, twenty times a second, and waits for the first answer.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    #[track_caller]
+    pub fn start(from: &Container<'_>, to: &Container<'_>) -> Self {
+        let address = to.address();
+        from.sandbox.ping(&address);
+        let child = from
+            .sandbox
+            .command("ping")
+            .args(["-n", "-i", "0.05", &address])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("ping can be started");
+        Self {
+            child,
+            what: format!("{} -> {address}", from.address()),
+        }
+    }
+
+    /// Ends it and returns the numbers of the packets without an answer. The
+    /// last one sent does not count: its answer may be on the way.
+    ///
+    /// # Panics
+    /// If nothing was sent.
+    #[must_use]
+    #[track_caller]
+    pub fn lost(mut self) -> Vec<u64> {
+        let interrupt = Command::new("kill")
+            .args(["-s", "INT", &self.child.id().to_string()])
+            .status();
+        assert!(interrupt.expect("kill can be started").success());
+        let mut printed = String::new();
+        if let Some(mut stdout) = self.child.stdout.take() {
+            std::io::Read::read_to_string(&mut stdout, &mut printed).expect("text");
+        }
+        let sent: u64 = printed
+            .lines()
+            .find_map(|line| line.split_once(" packets transmitted")?.0.parse().ok())
+            .unwrap_or_else(|| panic!("{}: {printed}", self.what));
+        let answered: Vec<u64> = printed.lines().filter_map(answer).collect();
+        assert!(answered.contains(&1), "{}: {printed}", self.what);
+        (1..sent).filter(|n| !answered.contains(n)).collect()
+    }
+
+    /// Ends it.
+    ///
+    /// # Panics
+    /// If a packet had no answer.
+    #[track_caller]
+    pub fn lost_nothing(self) {
+        let what = self.what.clone();
+        let lost = self.lost();
+        assert!(lost.is_empty(), "{what}: no answer to the packets {lost:?}");
+    }
+}
+
+/// The number of the packet that a line of ping is the answer to.
+fn answer(line: &str) -> Option<u64> {
+    let (_, rest) = line.split_once("bytes from ")?;
+    let (_, rest) = rest.split_once("icmp_seq=")?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+impl Drop for Pinging {
+    fn drop(&mut self) {
+        // It has ended if it was asked.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asserts that no packet arrives for a while, because the way is cut.
+///
+/// # Panics
+/// If one does within the test's patience each time.
+#[track_caller]
+pub fn is_cut_off(place: &impl Place, address: &str) {
+    eventually(patience(), || {
+        match place.try_ping(address, Duration::from_millis(300)) {
+            Ok(()) => Err("it answers"),
+            Err(_) => Ok(()),
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Cluster, Plan};
+
+    /// A container with a routed link, by hand.
+    fn plugged<'c>(cluster: &'c Cluster, k: usize, mtu: u64) -> Container<'c> {
+        let node = cluster.node(k);
+        let sandbox = node.sandbox("c");
+        node.run(&format!(
+            "ip link add veth mtu {mtu} type veth peer name eth0 mtu {mtu} netns c"
+        ));
+        node.run(&format!("ip address add 10.11.{k}.1/24 dev veth"));
+        node.run("ip link set veth up");
+        sandbox.run(&format!("ip address add 10.11.{k}.2/24 dev eth0"));
+        sandbox.run("ip link set eth0 up");
+        sandbox.run(&format!("ip route add default via 10.11.{k}.1"));
+        node.set_sysctl("net/ipv4/ip_forward", "1");
+        let other = 3 - k;
+        let via = cluster.v4(other);
+        node.run(&format!("ip route add 10.11.{other}.0/24 via {via}"));
+        Container::of(sandbox)
+    }
+
+    #[test]
+    fn a_good_way_is_good_and_a_gap_is_seen() {
+        let cluster = Cluster::new(Plan {
+            nodes: 2,
+            far: 0,
+            etcd: 0,
+        });
+        let (one, two) = (plugged(&cluster, 1, 1500), plugged(&cluster, 2, 1500));
+        one.sandbox.ping(&two.address());
+        reach_each_other(&one, &two);
+        let pinging = Pinging::start(&one, &two);
+        cluster.cut_off(2);
+        is_cut_off(&one.sandbox, &two.address());
+        cluster.reconnect(2);
+        one.sandbox.ping(&two.address());
+        assert!(!pinging.lost().is_empty());
+        Pinging::start(&two, &one).lost_nothing();
+    }
+
+    #[test]
+    #[should_panic(expected = "0 received")]
+    fn a_full_sized_packet_that_disappears_is_seen() {
+        let cluster = Cluster::new(Plan {
+            nodes: 2,
+            far: 0,
+            etcd: 0,
+        });
+        let (one, two) = (plugged(&cluster, 1, 1500), plugged(&cluster, 2, 1500));
+        // A way that takes less than its ends believe.
+        cluster.node(1).run("nft add table ip t");
+        cluster
+            .node(1)
+            .run("nft add chain ip t f { type filter hook forward priority 0 ; }");
+        cluster
+            .node(1)
+            .run("nft add rule ip t f meta length > 1480 drop");
+        reach_each_other(&one, &two);
+    }
+}

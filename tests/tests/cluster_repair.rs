@@ -1,0 +1,308 @@
+//! The agent repairs what others break, within five seconds, touches nothing else, and
+//! is not needed for packets to pass.
+
+use std::time::Duration;
+
+use fairlead_tests::{
+    Agent, Cluster, Container, Node, Pinging, Place, Plan, Server, Transport, eventually, patience,
+    reach_each_other,
+};
+
+/// The promise.
+const REPAIRED: Duration = Duration::from_secs(5);
+const CNI: &str = "/run/fairlead-root/opt/cni/net.d";
+
+/// Two nodes with agents, each behind another router, so that there is a tunnel, and
+/// the networks `back` and `near`, which need one and need none.
+fn cluster() -> (Cluster, Vec<Agent>) {
+    let cluster = Cluster::new(Plan {
+        nodes: 3,
+        far: 1,
+        etcd: 1,
+    });
+    let agents = cluster.up();
+    cluster.declare(
+        "back",
+        &[
+            "type=routed_bridge",
+            "network=10.11.0.0/16",
+            "tunnel_mode=vxlan",
+        ],
+    );
+    cluster.segments("back");
+    (cluster, agents)
+}
+
+/// What is broken, and how; nothing of it is repaired by the kernel.
+const BREAKS: [(&str, &str); 12] = [
+    ("the rule set", "nft flush ruleset"),
+    ("our table", "nft delete table inet fairlead"),
+    ("the tunnel", "ip link delete ovx_back"),
+    ("the tunnel's state", "ip link set ovx_back down"),
+    (
+        "the tunnel's entries",
+        "bridge fdb flush dev ovx_back || for mac in $(bridge fdb show dev ovx_back | cut -d' ' -f1); do bridge fdb del $mac dev ovx_back; done",
+    ),
+    (
+        "the tunnel's neighbours",
+        "ip neighbour flush nud permanent dev ovx_back",
+    ),
+    ("the bridge's state", "ip link set obr_back down"),
+    (
+        "the bridge's address",
+        "ip address del 10.11.0.1/22 dev obr_back",
+    ),
+    ("a route", "ip route del 10.11.4.0/22"),
+    (
+        "a route, by another",
+        "ip route replace 10.11.8.0/22 via 192.168.1.254 dev eth0 proto 70",
+    ),
+    (
+        "the CNI file",
+        "rm /run/fairlead-root/opt/cni/net.d/back.conflist",
+    ),
+    (
+        "the CNI file's text",
+        "echo '{}' >/run/fairlead-root/opt/cni/net.d/back.conflist",
+    ),
+];
+
+#[test]
+fn what_is_broken_is_repaired_and_what_is_not_ours_is_left() {
+    let (cluster, _agents) = cluster();
+    let node = cluster.node(1);
+    let one = cluster.container(1, "back", "one");
+    let two = cluster.container(2, "back", "two");
+    let far = cluster.container(3, "back", "far");
+    foreign(node);
+    let outside = Server::start(&cluster.outside(), Transport::Tcp, 0, "outside");
+    let works = || {
+        reach_each_other(&one, &two);
+        reach_each_other(&one, &far);
+        let asked = Transport::Tcp.ask(&one.sandbox, Cluster::OUTSIDE_V4, outside.port());
+        assert_eq!(asked.client.to_string(), cluster.v4(1));
+    };
+    works();
+    let before = node.world();
+    for (what, line) in BREAKS {
+        node.sh(line).done();
+        assert_ne!(node.world(), before, "{what}: {line} shall break something");
+        is_as_before(node, &before, what);
+    }
+    works();
+    // A bridge that is gone with its ports; the containers are plugged in again by nobody,
+    // but what is attached afterwards works.
+    node.sh("ip link delete obr_back").done();
+    eventually(REPAIRED, || {
+        let found = node.try_run("ip -br address show obr_back");
+        let found = String::from_utf8_lossy(&found.stdout).into_owned();
+        if found.contains("10.11.0.1/22") {
+            Ok(())
+        } else {
+            Err(found)
+        }
+    });
+    let fresh = cluster.container(1, "back", "fresh");
+    reach_each_other(&fresh, &far);
+}
+
+/// All as before but for the foreign table, which a flush takes away from everybody.
+#[track_caller]
+fn is_as_before(node: &Node, before: &[String], what: &str) {
+    let essential = |world: &[String]| -> Vec<String> {
+        let kept = world.iter().filter(|line| !line.contains("neigh"));
+        kept.map(|line| without_index(line)).collect()
+    };
+    let before = essential(before);
+    eventually(REPAIRED, || {
+        if what == "the rule set" {
+            // Whose rule is gone puts it back himself.
+            node.run("nft add table inet foreign");
+        }
+        let now = essential(&node.world());
+        let gone: Vec<_> = before.iter().filter(|line| !now.contains(line)).collect();
+        let new: Vec<_> = now.iter().filter(|line| !before.contains(line)).collect();
+        if gone.is_empty() && new.is_empty() {
+            Ok(())
+        } else {
+            Err(format!(
+                "after a change of {what}: gone {gone:#?}, new {new:#?}"
+            ))
+        }
+    });
+}
+
+/// A line without the number of a link, which a link that was made again does not keep.
+fn without_index(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let place = words.next().unwrap_or_default();
+    let rest: Vec<&str> = words
+        .filter(|word| word.trim_end_matches(':').parse::<u32>().is_err())
+        .collect();
+    format!("{place} {}", rest.join(" "))
+}
+
+/// Things of other people, some of which look much like ours.
+fn foreign(node: &Node) {
+    for line in [
+        "ip link add hand type bridge",
+        "ip address add 10.77.0.1/24 dev hand",
+        "ip link set hand up",
+        "ip link add vx9 type vxlan id 9 dstport 4790 local 192.168.1.1",
+        "ip route add 10.99.0.0/16 via 192.168.1.254 dev eth0",
+        "ip route add 10.98.0.0/16 via 192.168.1.254 dev eth0 proto static table 100",
+        "ip rule add from 10.77.0.0/24 lookup 100",
+        "nft add table inet foreign",
+        "nft add table ip nat",
+    ] {
+        node.run(line);
+    }
+    node.write(
+        &format!("{CNI}/own.conf"),
+        r#"{"cniVersion":"1.0.0","name":"own","type":"ptp"}"#,
+    );
+}
+
+#[test]
+fn what_is_no_longer_declared_goes_and_nothing_else() {
+    let (cluster, _agents) = cluster();
+    for k in cluster.numbers() {
+        foreign(cluster.node(k));
+    }
+    // The agents' own words about the outside come first.
+    let before: Vec<_> = cluster.numbers().map(|k| cluster.node(k).world()).collect();
+    cluster.declare(
+        "gone",
+        &[
+            "type=routed_bridge",
+            "network=10.12.0.0/16",
+            "tunnel_mode=vxlan",
+            "tables=main 100",
+        ],
+    );
+    cluster.segments("gone");
+    let one = cluster.container(1, "gone", "one");
+    let far = cluster.container(3, "gone", "far");
+    reach_each_other(&one, &far);
+    for container in [one, far] {
+        container.detach();
+    }
+    let config = cluster
+        .node(2)
+        .read("/run/fairlead-root/etc/fairlead/cluster.conf");
+    let section = config.split("[network#gone]").nth(1).expect("a section");
+    let section = section.split("\n[").next().expect("its text");
+    let keywords: String = section
+        .lines()
+        .filter_map(|line| {
+            Some(format!(
+                " --kw 'network#gone.{}'",
+                line.split_once('=')?.0.trim()
+            ))
+        })
+        .collect();
+    cluster
+        .node(2)
+        .sh(&format!("fairlead cluster unset{keywords}"))
+        .done();
+    for (k, before) in cluster.numbers().zip(&before) {
+        cluster
+            .node(k)
+            .is_as_before(before, "network gone was removed");
+    }
+    // The other tunnel and its routes are still in use.
+    let one = cluster.container(1, "back", "one");
+    let far = cluster.container(3, "back", "far");
+    reach_each_other(&one, &far);
+}
+
+#[test]
+fn without_the_agent_packets_pass_and_there_is_only_one() {
+    let (cluster, mut agents) = cluster();
+    let one = cluster.container(1, "back", "one");
+    let far = cluster.container(3, "back", "far");
+    let pinging = Pinging::start(&one, &far);
+    only_one(cluster.node(1));
+    let before = cluster.node(1).world();
+    let status = agents[0].daemon.terminate();
+    assert!(status.success(), "{status}: {}", agents[0].daemon.log());
+    cluster
+        .node(1)
+        .is_as_before(&before, "the agent was asked to stop");
+    assert!(!cluster.node(1).path(Agent::SOCKET).exists());
+    agents[2].daemon.kill();
+    reach_each_other(&one, &far);
+    // Every verb works without it, also where it left its socket behind.
+    for (k, network) in [(1, "back"), (3, "back")] {
+        let short = cluster.container(k, network, "short");
+        let line = format!(
+            "fairlead detach {network} --netns {}",
+            short.sandbox.netns()
+        );
+        cluster.node(k).sh(&line).done();
+    }
+    cluster
+        .node(1)
+        .is_as_before(&before, "attach and detach without an agent");
+    pinging.lost_nothing();
+    // Started again, it finds all as it shall be, and what was broken meanwhile.
+    cluster.node(3).run("ip route del 10.11.0.0/22");
+    for k in [1, 3] {
+        agents[k - 1] = Agent::start(cluster.node(k));
+    }
+    cluster
+        .node(1)
+        .is_as_before(&before, "the agent was started again");
+    assert!(
+        cluster
+            .ways(3)
+            .iter()
+            .any(|way| way.starts_with("10.11.0.0/22"))
+    );
+    reach_each_other(&one, &far);
+}
+
+/// A second agent is told so and changes nothing.
+fn only_one(node: &Node) {
+    let before = node.world();
+    node.sh("fairlead agent").fails(&["agent", "already"]);
+    node.is_as_before(&before, "a second agent was refused");
+    let status = Agent::get(node, "/v1/status");
+    assert!(!status.is_empty());
+}
+
+#[test]
+fn forty_detaches_through_the_agent_leave_nothing() {
+    let (cluster, agents) = cluster();
+    let node = cluster.node(1);
+    let one: Container<'_> = cluster.container(1, "back", "one");
+    drop(agents);
+    let agent = Agent::start(node);
+    let before = node.world();
+    let names: Vec<String> = (0..40).map(|i| format!("c{i}")).collect();
+    for name in &names {
+        node.run(&format!("ip netns add {name}"));
+        node.sh(&format!("fairlead attach back --netns /run/netns/{name}"))
+            .done();
+    }
+    let line: String = names
+        .iter()
+        .map(|name| format!("fairlead detach back --netns /run/netns/{name} & "))
+        .collect();
+    node.sh(&format!("{line} wait")).done();
+    for name in &names {
+        assert_eq!(node.existing(name).link_names(), ["lo"], "{name}");
+        node.run(&format!("ip netns delete {name}"));
+    }
+    node.is_as_before(&before, "all were detached at once");
+    eventually(patience(), || {
+        let status = node.sh("fairlead net status --name back").done();
+        if status.contains("  1  ") {
+            Ok(())
+        } else {
+            Err(status)
+        }
+    });
+    assert_eq!(one.mtu(), 1450);
+    drop(agent);
+}
