@@ -141,7 +141,10 @@ fn goals(goals: &[Goal]) -> String {
     );
     for goal in goals {
         let Scenario { who, case, taken } = goal.scenario;
-        text += &format!("| {who} | {case} | {taken} | {} | {} |\n", goal.what, goal.limit);
+        text += &format!(
+            "| {who} | {case} | {taken} | {} | {} |\n",
+            goal.what, goal.limit
+        );
     }
     text
 }

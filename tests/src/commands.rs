@@ -129,7 +129,7 @@ look | sed 's/^/host: /'
 for name in $(ls /run/netns | grep -vx outside); do look "-netns $name" | sed "s/^/$name: /"; done
 nft --stateless list ruleset | sed 's/^/nft: /'
 fairlead ls -o json; fairlead ip ls -o json
-find "$FAIRLEAD_ROOT" -type f ! -path '*/node.db*' ! -name '*.lock' | sort
+find "$FAIRLEAD_ROOT" -type f ! -path '*/node.db*' ! -path '*/shared.db*' ! -path '*/mirror.*' ! -name '*.lock' | sort
 "#;
 
 impl Node {
@@ -203,9 +203,13 @@ impl Node {
     #[must_use]
     #[track_caller]
     pub fn world(&self) -> Vec<String> {
-        let ran = self.sh(WORLD);
-        assert_eq!(ran.stderr, "", "{ran:#?}");
-        let printed = ran.done();
+        // What changes while it is listed is listed again.
+        let printed = eventually(patience(), || {
+            let ran = self.sh(WORLD);
+            let torn = ran.stderr.contains("Dump was interrupted");
+            assert!(torn || ran.stderr.is_empty(), "{ran:#?}");
+            if torn { Err("torn") } else { Ok(ran.done()) }
+        });
         let by_itself = [": anycast ", ": multicast ff00::/8 ", "fe80::"];
         let kept = printed
             .lines()

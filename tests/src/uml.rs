@@ -23,6 +23,8 @@ pub fn run_under_uml(program: &str, plugins: &Plugins, modules: &[&str]) -> Vec<
     search_path();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/uml-run");
     let mut command = Command::new(&script);
+    // Several of these kernels may run at once.
+    command.args(["--limit", "400"]);
     for module in modules {
         command.args(["--module", module]);
     }

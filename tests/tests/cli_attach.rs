@@ -271,7 +271,7 @@ fn the_list_has_who_where_and_what() {
         "addresses": ["10.30.0.2", "fd00:30::2"],
         "ports": [port(json!(UPLINK_V4), 5000, 53, "udp"), port(json!(UPLINK_V4), 5001, 54, "udp"),
                   port(json!(null), 8080, 80, "tcp")],
-        "object": "demo/svc/shop", "netns": "/run/netns/shop", "host_interface": host,
+        "object": "demo/svc/shop", "resource": null, "netns": "/run/netns/shop", "host_interface": host,
         "state": "ready", "origin": "fairlead", "since": null,
     }]);
     assert_eq!(listed, wanted);

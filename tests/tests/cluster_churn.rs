@@ -50,7 +50,7 @@ fn a_node_joins_late_leaves_is_cut_off_and_comes_back() {
     let (one, two, pinging) = pair(&cluster);
     // The third comes late and is reached by those who were there.
     cluster.join(3).done();
-    let third = Agent::start(cluster.node(3));
+    let mut third = Agent::start(cluster.node(3));
     let all = [
         "10.11.4.0/22 via 192.168.1.2 dev eth0",
         "10.11.8.0/22 via 192.168.1.3 dev eth0",
@@ -61,7 +61,10 @@ fn a_node_joins_late_leaves_is_cut_off_and_comes_back() {
     reach_each_other(&one, &three);
     cut_off_and_back(&cluster, &one, &three);
     three.detach();
-    drop(third);
+    // Stopped, it says good-bye.
+    is_listed(&cluster, "node3", "alive");
+    assert!(third.daemon.terminate().success());
+    is_listed(&cluster, "node3", "silent");
     a_leaver_keeps_its_segment(&cluster);
     reach_each_other(&two, &one);
     pinging.lost_nothing();
@@ -98,11 +101,33 @@ fn cut_off_and_back(cluster: &Cluster, one: &Container<'_>, three: &Container<'_
             Err(status)
         }
     });
+    lonely.detach();
+}
+
+/// Waits until `node ls` of the first node has a node in that state.
+#[track_caller]
+fn is_listed(cluster: &Cluster, name: &str, state: &str) {
+    eventually(SOON, || {
+        let listed = cluster.node(1).sh("fairlead node ls").done();
+        let words = |line: &str| {
+            line.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        match listed
+            .lines()
+            .any(|line| words(line).starts_with(&[name.into(), state.into()]))
+        {
+            true => Ok(()),
+            false => Err(listed),
+        }
+    });
 }
 
 fn a_leaver_keeps_its_segment(cluster: &Cluster) {
     cluster.node(3).sh("fairlead node leave").done();
     cluster.goes(1, &["10.11.4.0/22 via 192.168.1.2 dev eth0"], SOON);
+    is_listed(cluster, "node3", "left");
     assert_eq!(
         cluster.segment(1, "back", 3).as_deref(),
         Some("10.11.8.0/22")
@@ -114,7 +139,7 @@ fn a_leaver_keeps_its_segment(cluster: &Cluster) {
     assert_eq!(nodes, "node1 node2\n");
     // The next one gets another.
     cluster.join(4).done();
-    let _fourth = Agent::start(cluster.node(4));
+    let fourth = Agent::start(cluster.node(4));
     eventually(SOON, || {
         let segment = cluster.segment(1, "back", 4);
         if segment.as_deref() == Some("10.11.12.0/22") {
@@ -142,7 +167,7 @@ fn a_leaver_keeps_its_segment(cluster: &Cluster) {
     });
     // Who comes again after that takes what is free.
     cluster.join(3).done();
-    let _third = Agent::start(cluster.node(3));
+    let third = Agent::start(cluster.node(3));
     eventually(SOON, || {
         let segment = cluster.segment(1, "back", 3);
         if segment.as_deref() == Some("10.11.8.0/22") {
@@ -151,20 +176,34 @@ fn a_leaver_keeps_its_segment(cluster: &Cluster) {
             Err(segment)
         }
     });
+    drop((fourth, third));
+    one_that_died_leaves(cluster);
+    // Node 3 leaves for good.
+    cluster.node(3).sh("fairlead node leave").done();
+    is_listed(cluster, "node3", "left");
+}
+
+/// Whose node is gone leaves by the hand of another.
+fn one_that_died_leaves(cluster: &Cluster) {
+    cluster.cut_off(4);
     cluster
         .node(1)
         .sh("fairlead node leave --name node4 --force")
         .done();
-    eventually(SOON, || {
-        let nodes = cluster.node(2).sh("fairlead node ls").done();
-        if nodes.contains("node4") {
-            Err(nodes)
-        } else {
-            Ok(())
+    let three = "10.11.8.0/22 via 192.168.1.3 dev eth0";
+    cluster.goes(1, &["10.11.4.0/22 via 192.168.1.2 dev eth0", three], SOON);
+    let nodes = cluster
+        .node(2)
+        .sh("fairlead cluster get --kw cluster.nodes");
+    assert_eq!(nodes.done(), "node1 node2 node3\n");
+    eventually(Duration::from_secs(30), || {
+        let listed = cluster.node(2).sh("fairlead node ls").done();
+        let line = listed.lines().find(|line| line.starts_with("node4 "));
+        match line.is_some_and(|line| line.contains("alive") || line.contains("leaving")) {
+            true => Err(listed),
+            false => Ok(()),
         }
     });
-    // Node 3 leaves for good: its bridge and files go with the network's setup there.
-    cluster.node(3).sh("fairlead node leave").done();
 }
 
 #[test]
@@ -220,6 +259,46 @@ fn two_that_join_at_the_same_moment_never_share_a_segment() {
             }
         }
     }
+    exhausted(&cluster);
+}
+
+/// No segment is left for the third: that is told, with the way out, and the other
+/// networks do not mind.
+fn exhausted(cluster: &Cluster) {
+    cluster.declare(
+        "full",
+        &[
+            "type=routed_bridge",
+            "network=10.13.0.0/24",
+            "mask_per_node=25",
+        ],
+    );
+    cluster.join(2).done();
+    cluster.node(2).sh("fairlead net setup").done();
+    cluster
+        .join(3)
+        .fails(&["network#full", "3 times", "10.13.0.0/24", "wider"]);
+    let nodes = cluster
+        .node(2)
+        .sh("fairlead cluster get --kw cluster.nodes");
+    assert_eq!(nodes.done(), "node1 node2\n");
+    // The second leaves and keeps its segment.
+    cluster.node(2).sh("fairlead node leave").done();
+    cluster.join(3).fails(&[
+        "network#full",
+        "node3",
+        "10.13.0.0/24",
+        "net release",
+        "node2",
+    ]);
+    cluster
+        .node(1)
+        .sh("fairlead net release --name full --node node2")
+        .done();
+    cluster.join(3).done();
+    let third = cluster.node(3);
+    third.sh("fairlead net setup").done();
+    assert_eq!(third.addresses("obr_full"), ["10.13.0.129/25"]);
 }
 
 /// What the world of the nodes is made of that may not change: addresses and routes.

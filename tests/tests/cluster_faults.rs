@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use fairlead_tests::{Agent, Authority, Cluster, Node, Place, Plan, eventually, reach_each_other};
+use fairlead_tests::{
+    Agent, Authority, Cluster, Node, Place, Plan, Server, Transport, eventually, reach_each_other,
+};
 
 const ETC: &str = "/run/fairlead-root/etc/fairlead";
 
@@ -38,6 +40,9 @@ fn who_cannot_join_is_told_why() {
         etcd: 1,
     });
     let (node, url) = (cluster.node(1), cluster.etcd.urls());
+    Authority::new("ours").write(node, "/run/ca.crt");
+    let server = Server::start(cluster.node(2), Transport::Tcp, 0, "no etcd");
+    let other = format!("{}:{}", cluster.v4(2), server.port());
     for (rest, words) in [
         ("http://192.168.1.101:1", &["192.168.1.101:1"][..]),
         ("http://192.168.1.77:2379", &["192.168.1.77:2379"]),
@@ -47,11 +52,15 @@ fn who_cannot_join_is_told_why() {
             "ftp://192.168.1.101:2379",
             &["ftp://192.168.1.101:2379", "http"],
         ),
-        // Something else listens there: the members among themselves.
-        ("http://192.168.1.101:2380", &["192.168.1.101:2380"]),
-        (&format!("{url} --ca /run/none.crt"), &["/run/none.crt"]),
+        // Something else listens there.
+        (&format!("http://{other}"), &[&other]),
+        (&format!("{url} --ca /run/none.crt"), &[&url, "https"]),
         (
-            &format!("{url} --cert /run/none.crt --key /run/none.key"),
+            "https://192.168.1.101:2379 --ca /run/none.crt",
+            &["/run/none.crt"],
+        ),
+        (
+            "https://192.168.1.101:2379 --ca /run/ca.crt --cert /run/none.crt --key /run/none.key",
             &["/run/none"],
         ),
         (
@@ -80,7 +89,16 @@ fn a_configuration_of_ones_own(cluster: &Cluster) {
     let node = cluster.node(2);
     node.networks(&["own=10.50.0.0/24"]);
     let line = format!("fairlead node join --etcd {}", cluster.etcd.urls());
-    refused(node, &line, &["cluster.conf", "own", "--force"]);
+    refused(
+        node,
+        &line,
+        &[
+            "cluster.conf",
+            "declares networks",
+            "--force",
+            "cluster.conf.before-join",
+        ],
+    );
     node.sh(&format!("{line} --force")).done();
     let names = node.sh("fairlead net ls").done();
     assert_eq!(names, "default\nlo\n");
@@ -111,7 +129,7 @@ fn certificates_and_passwords_are_checked_by_both_sides() {
         &good,
         &["192.168.1.101:2379", "certificate"],
     );
-    cluster.restart_etcd_with_tls(&ours, &["192.168.1.101", "127.0.0.1"]);
+    cluster.restart_etcd_with_tls(&ours, &["192.168.1.101"]);
     let node = cluster.node(1);
     let client = "--cert /run/tls/client.crt --key /run/tls/client.key";
     for (rest, words) in [
@@ -154,7 +172,7 @@ fn passwords(cluster: &Cluster, good: &str) {
     let (node, wire) = (cluster.node(1), cluster.wire());
     let ctl = |rest: &str| {
         let line = format!(
-            "etcdctl --endpoints https://127.0.0.1:2379 --cacert /run/tls/ca.crt --cert /run/tls/server.crt \
+            "etcdctl --endpoints https://192.168.1.101:2379 --cacert /run/tls/ca.crt --cert /run/tls/server.crt \
              --key /run/tls/server.key {rest}"
         );
         let output = wire.existing("etcd1").try_run(&line);
@@ -216,7 +234,7 @@ fn passwords(cluster: &Cluster, good: &str) {
 const REFUSED: [(&str, &[&str]); 7] = [
     (
         "network#bad.type=routed_bridge --kw network#bad.network=10.12.0.0/24 --kw network#bad.ips_per_node=256",
-        &["network#bad", "node2", "10.12.0.0/24"],
+        &["network#bad.ips_per_node", "3 times", "10.12.0.0/24"],
     ),
     (
         "network#good.tunnel=sometimes",

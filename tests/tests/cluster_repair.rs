@@ -90,6 +90,8 @@ fn what_is_broken_is_repaired_and_what_is_not_ours_is_left() {
         is_as_before(node, &before, what);
     }
     works();
+    in_the_way(&cluster);
+    works();
     // A bridge that is gone with its ports; the containers are plugged in again by nobody,
     // but what is attached afterwards works.
     node.sh("ip link delete obr_back").done();
@@ -106,6 +108,35 @@ fn what_is_broken_is_repaired_and_what_is_not_ours_is_left() {
     reach_each_other(&fresh, &far);
 }
 
+/// A route to a segment that is somebody else's is told, left alone, and replaced as
+/// soon as he takes it away.
+fn in_the_way(cluster: &Cluster) {
+    let node = cluster.node(1);
+    node.run("ip route replace 10.11.4.0/22 via 192.168.1.254 dev eth0");
+    eventually(REPAIRED, || {
+        let status = node.sh("fairlead net status --name back").done();
+        if status.contains("taken") {
+            Ok(())
+        } else {
+            Err(status)
+        }
+    });
+    node.sh("fairlead net setup")
+        .fails(&["network back", "10.11.4.0/22", "in the way"]);
+    let routes = node.run("ip route show 10.11.4.0/22");
+    assert!(routes.contains("192.168.1.254"), "{routes}");
+    node.run("ip route del 10.11.4.0/22 via 192.168.1.254");
+    eventually(REPAIRED, || {
+        let ways = cluster.ways(1);
+        match ways.iter().any(|way| way.starts_with("10.11.4.0/22")) {
+            true => Ok(()),
+            false => Err(ways),
+        }
+    });
+    let status = node.sh("fairlead net status --name back").done();
+    assert!(!status.contains("taken"), "{status}");
+}
+
 /// All as before but for the foreign table, which a flush takes away from everybody.
 #[track_caller]
 fn is_as_before(node: &Node, before: &[String], what: &str) {
@@ -117,7 +148,7 @@ fn is_as_before(node: &Node, before: &[String], what: &str) {
     eventually(REPAIRED, || {
         if what == "the rule set" {
             // Whose rule is gone puts it back himself.
-            node.run("nft add table inet foreign");
+            foreign_tables(node);
         }
         let now = essential(&node.world());
         let gone: Vec<_> = before.iter().filter(|line| !now.contains(line)).collect();
@@ -142,6 +173,11 @@ fn without_index(line: &str) -> String {
     format!("{place} {}", rest.join(" "))
 }
 
+fn foreign_tables(node: &Node) {
+    node.run("nft add table inet foreign");
+    node.run("nft add table ip nat");
+}
+
 /// Things of other people, some of which look much like ours.
 fn foreign(node: &Node) {
     for line in [
@@ -149,14 +185,13 @@ fn foreign(node: &Node) {
         "ip address add 10.77.0.1/24 dev hand",
         "ip link set hand up",
         "ip link add vx9 type vxlan id 9 dstport 4790 local 192.168.1.1",
-        "ip route add 10.99.0.0/16 via 192.168.1.254 dev eth0",
-        "ip route add 10.98.0.0/16 via 192.168.1.254 dev eth0 proto static table 100",
+        "ip route add 10.99.0.0/16 dev eth0",
+        "ip route add 10.98.0.0/16 dev eth0 proto static table 100",
         "ip rule add from 10.77.0.0/24 lookup 100",
-        "nft add table inet foreign",
-        "nft add table ip nat",
     ] {
         node.run(line);
     }
+    foreign_tables(node);
     node.write(
         &format!("{CNI}/own.conf"),
         r#"{"cniVersion":"1.0.0","name":"own","type":"ptp"}"#,

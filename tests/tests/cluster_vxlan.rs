@@ -55,11 +55,36 @@ fn auto_tunnels_where_it_must_and_nowhere_else() {
     reach_each_other(&one, &far);
     reach_each_other(&far, &two);
     no_flooding(&cluster);
+    tunnels_are_listed(&cluster);
     endpoints_and_policy_change(&cluster);
     // None of that disturbed who was there.
     reach_each_other(&one, &far);
     reach_each_other(&one, &two);
     the_underlay_is_smaller(&cluster);
+}
+
+/// The nodes, their tunnels and the state of these, from any node.
+fn tunnels_are_listed(cluster: &Cluster) {
+    eventually(SOON, || {
+        let nodes = cluster.node(2).sh("fairlead node ls -o json").json();
+        let tunnels = |k: usize| nodes[k]["report"]["tunnels"].clone();
+        let peers = |k: usize| -> Vec<String> {
+            let tunnels = tunnels(k);
+            let all = tunnels.as_array().into_iter().flatten();
+            all.map(|t| format!("{} {} {}", t["peer"], t["mode"], t["state"]).replace('"', ""))
+                .collect()
+        };
+        let found = [peers(0), peers(2)];
+        let wanted = [
+            vec!["node3 vxlan up"],
+            vec!["node1 vxlan up", "node2 vxlan up"],
+        ];
+        if found == wanted {
+            Ok(())
+        } else {
+            Err(nodes.to_string())
+        }
+    });
 }
 
 /// One device for the network; its neighbours are ours and nothing is learnt.

@@ -14,8 +14,8 @@ use fairlead_plugins::Parts;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// The longest question, in bytes.
 const QUESTION: usize = 64 * 1024;
@@ -84,12 +84,10 @@ async fn nodes(State(shared): Agent) -> Answer<Vec<NodeRow>> {
 }
 
 async fn reconcile(State(shared): Agent) -> Answer<control::Reconciled> {
-    let done = blocking(move || {
-        let (to, from) = sync_channel(1);
-        shared.tell(Message::Report(to));
-        from.recv()
-    })
-    .await?;
+    // It waits without a thread: detaches need those.
+    let (to, from) = oneshot::channel();
+    shared.tell(Message::Report(to));
+    let done = from.await;
     done.map(Json).map_err(|_| {
         Refused(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -30,6 +30,8 @@ pub(crate) struct Membership<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) cluster: &'a Cluster,
     pub(crate) over: &'a AtomicBool,
+    /// Nodes came, went or reported since they were counted.
+    pub(crate) recount: &'a AtomicBool,
 }
 
 impl Membership<'_> {
@@ -97,10 +99,12 @@ fn live(shared: &Shared, cluster: &Cluster, place: &Option<Place>) {
         info!("a node of a cluster with shared state");
     }
     let over = AtomicBool::new(false);
+    let recount = AtomicBool::new(true);
     let membership = Membership {
         shared,
         cluster,
         over: &over,
+        recount: &recount,
     };
     std::thread::scope(|scope| {
         scope.spawn(|| follow::run(&membership));
@@ -136,7 +140,10 @@ pub(crate) fn assign(shared: &Shared) -> Option<ClusterError> {
     match cluster.assign_segments() {
         Ok(done) => {
             for given in done.assigned {
-                info!("segment given: {given:?}");
+                info!(
+                    "segment {} of network {} is node {}'s",
+                    given.segment, given.network, given.node
+                );
             }
             None
         }

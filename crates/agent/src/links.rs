@@ -197,3 +197,78 @@ fn refusal(error: &KernelError) -> CniError {
     };
     CniError::new(code, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fairlead_kernel::NetNs;
+    use std::process::Command;
+
+    /// In a namespace with these cables, which has no other user.
+    fn inside<T: Send>(name: &str, cables: &[&str], work: impl FnOnce() -> T + Send) -> T {
+        let path = format!("/run/netns/fll-{name}-{}", std::process::id());
+        let ns = NetNs::create(&path).expect("tests need root: run them by 'sudo make test'");
+        let _end = End(path);
+        let done = ns.run(|| {
+            for cable in cables {
+                let line = format!("link add name {cable} type veth peer name p{cable}");
+                let made = Command::new("ip").args(line.split(' ')).status();
+                assert!(made.unwrap().success());
+            }
+            work()
+        });
+        done.unwrap()
+    }
+
+    struct End(String);
+
+    impl Drop for End {
+        fn drop(&mut self) {
+            let _ = NetNs::remove(&self.0);
+        }
+    }
+
+    fn name(text: &str) -> IfName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn one_that_cannot_be_deleted_fails_alone() {
+        let names = ["a", "lo", "gone", "b"].map(name);
+        let done = inside("one", &["a", "b"], || {
+            together(&mut Route::open().unwrap(), &names)
+        });
+        assert_eq!(done[&names[0]], Ok(true));
+        assert!(done[&names[1]].is_err());
+        assert_eq!(done[&names[2]], Ok(false));
+        assert_eq!(done[&names[3]], Ok(true));
+    }
+
+    #[test]
+    fn everybody_is_answered_and_of_two_wishes_one_has_deleted() {
+        let metrics = Arc::new(Metrics::new());
+        let answers = inside("two", &["a", "b"], || {
+            let (links, deleter) = links(Requests::default(), metrics);
+            // All wait before the thread begins.
+            std::thread::scope(|scope| {
+                let wishes = ["a", "a", "b", "gone"].map(|link| {
+                    let links = links.clone();
+                    scope.spawn(move || links.delete(&name(link)).unwrap())
+                });
+                drop(links);
+                scope.spawn(|| deleter.run());
+                wishes.map(|wish| wish.join().unwrap())
+            })
+        });
+        assert!(answers[0] ^ answers[1]);
+        assert_eq!(&answers[2..], [true, false]);
+    }
+
+    #[test]
+    fn who_comes_after_the_end_is_told() {
+        let (links, deleter) = links(Requests::default(), Arc::new(Metrics::new()));
+        drop(deleter);
+        let error = links.delete(&name("a")).unwrap_err();
+        assert!(error.msg.contains("the agent is ending"), "{error}");
+    }
+}

@@ -10,8 +10,9 @@ use fairlead_networks::Known;
 use sd_notify::NotifyState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
 /// What the thread is told.
@@ -19,7 +20,7 @@ pub(crate) enum Message {
     /// Something asks for a reconciliation.
     Wanted(Cause),
     /// Somebody waits for the report of one that begins from now on.
-    Report(SyncSender<Reconciled>),
+    Report(oneshot::Sender<Reconciled>),
     /// The agent is to end.
     Stop,
 }
@@ -37,7 +38,7 @@ pub(crate) struct Reconciler {
     shared: Arc<Shared>,
     messages: Receiver<Message>,
     schedule: Schedule,
-    waiting: Vec<SyncSender<Reconciled>>,
+    waiting: Vec<oneshot::Sender<Reconciled>>,
     /// What was wrong the last time.
     known: BTreeSet<Problem>,
     collected: Option<Instant>,
@@ -139,6 +140,7 @@ impl Reconciler {
         note(&mut done, node.restore(false), |element| {
             format!("restore {element}")
         });
+        note(&mut done, node.fit(), |step| step);
         self.collect(&node, &mut done);
         let took = begun.elapsed();
         done.problems.sort();

@@ -40,9 +40,12 @@ fn what_somebody_breaks_is_repaired() {
     let trial = Trial::new(WEB);
     let agent = trial.agent();
     let container = trial.container("c1");
-    trial.attach(&container, "c1", &["8080:80/tcp"]);
+    let attachment = trial.attach(&container, "c1", &["8080:80/tcp"]);
     let elements = trial.elements();
     assert!(elements >= 2, "{elements}");
+    let port = attachment.host_interface.unwrap();
+    let connected =
+        |trial: &Trial| trial.ip(&format!("link show {port}"))[0]["master"] == "obr_web";
     let up = |trial: &Trial| {
         trial.ip("link show obr_web")[0]["flags"]
             .to_string()
@@ -58,6 +61,7 @@ fn what_somebody_breaks_is_repaired() {
         until(line, || {
             trial.links().contains(&"obr_web".to_owned())
                 && up(&trial)
+                && connected(&trial)
                 && trial.elements() == elements
         });
         assert!(

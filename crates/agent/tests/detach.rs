@@ -8,6 +8,7 @@ use fairlead_attach::Node;
 use fairlead_control::{
     DETACH, DetachRequest, Detached, METRICS, Namespace, REMOVE, RemoveRequest,
 };
+use serde_json::{Value, json};
 use std::process::Child;
 
 const MANY: usize = 40;
@@ -202,4 +203,66 @@ fn callers_do_not_wait_for_an_agent_that_has_ended() {
     let _containers = attached(&trial, 1);
     trial.detach("c0");
     nothing_is_left(&trial);
+}
+
+/// Calls a plugin as a runtime does; returns what it says.
+fn call(trial: &Trial, plugin: &str, command: &str, container: &Container, conf: &Value) -> String {
+    let netns = container.0.display().to_string();
+    let env = |key: &str| {
+        let value = match key {
+            "CNI_COMMAND" => command,
+            "CNI_CONTAINERID" => "c1",
+            "CNI_NETNS" => &netns,
+            "CNI_IFNAME" => "eth0",
+            "CNI_PATH" => "/opt/cni/bin",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    };
+    let text = conf.to_string();
+    trial.inside(move || {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let mut io = fairlead_cni::PluginIo {
+            env: &env,
+            stdin: &mut text.as_bytes(),
+            stdout: &mut stdout,
+            stderr: &mut stderr,
+        };
+        let status = fairlead_plugins::run_program(plugin, trial.root.clone(), &mut io);
+        let said = String::from_utf8(stdout).unwrap();
+        assert_eq!(status, Some(0), "{plugin} {command}: {said}");
+        said
+    })
+}
+
+#[test]
+fn a_plugin_that_a_runtime_calls_leaves_its_removals_to_the_agent() {
+    let trial = Trial::new(WEB);
+    let agent = trial.agent();
+    let container = trial.container("c1");
+    let bridge = json!({
+        "cniVersion": "1.0.0", "name": "web", "type": "bridge", "bridge": "obr_web",
+        "isGateway": true, "ipMasq": true, "macspoofchk": true,
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.93.0.0/22"}]]},
+    });
+    let result = call(&trial, "bridge", "ADD", &container, &bridge);
+    let mut portmap = json!({
+        "cniVersion": "1.0.0", "name": "web", "type": "portmap", "capabilities": {"portMappings": true},
+        "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]},
+    });
+    portmap["prevResult"] = serde_json::from_str(&result).unwrap();
+    call(&trial, "portmap", "ADD", &container, &portmap);
+    assert_eq!((trial.cables(), trial.records()), (1, [0, 1, 1, 1]));
+    for _ in 0..2 {
+        call(&trial, "portmap", "DEL", &container, &portmap);
+        call(&trial, "bridge", "DEL", &container, &bridge);
+        nothing_is_left(&trial);
+        assert!(
+            !trial.run("nft list ruleset").contains("veth"),
+            "the check of the address"
+        );
+    }
+    // A wish for a link that is gone is one too.
+    assert_eq!(batches(&trial).0, 2.0);
+    agent.stop();
 }

@@ -1,7 +1,9 @@
 //! What a door asks for: one container on one network.
 
 use fairlead_plugins::PortMapping;
-use fairlead_types::{ContainerId, IfName, Mac, NameError, NetworkName, ObjectName, ProtocolError, ResourceName};
+use fairlead_types::{
+    ContainerId, IfName, Mac, NameError, NetworkName, ObjectName, ProtocolError, ResourceName,
+};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -29,6 +29,8 @@ pub struct Cluster {
     /// What every key begins with in etcd; nothing without etcd.
     pub(crate) prefix: Option<String>,
     mirror: Option<Local>,
+    /// Whether `node.conf` said so, which it may cease to do.
+    declared: bool,
     /// The keys and values of this node's addresses as they were last written; nothing if
     /// that is not known.
     published: Mutex<Option<BTreeMap<String, Vec<u8>>>>,
@@ -54,7 +56,11 @@ impl Cluster {
         match config.etcd()? {
             Some(settings) => {
                 let engine = Arc::new(Etcd::open(&options(&settings))?);
-                Self::over(root, node, engine, Some(settings.prefix))
+                let cluster = Self::over(root, node, engine, Some(settings.prefix))?;
+                Ok(Self {
+                    declared: true,
+                    ..cluster
+                })
             }
             None => {
                 let file = Local::open(&root.state().join("shared.db"))?;
@@ -84,6 +90,7 @@ impl Cluster {
             engine: Counted::new(engine),
             prefix,
             mirror,
+            declared: false,
             published: Mutex::default(),
         })
     }
@@ -110,6 +117,19 @@ impl Cluster {
     #[must_use]
     pub fn staleness(&self) -> Option<SystemTime> {
         self.engine.silent_since()
+    }
+
+    /// Refuses where this node left its cluster since this handle was opened: its files
+    /// are its own again.
+    pub(crate) fn check_joined(&self) -> Result<(), ClusterError> {
+        if self.declared {
+            let local = Target::Node.read(&self.root)?;
+            if local.get("etcd", "endpoints").is_none() {
+                let node = self.node.clone();
+                return Err(ClusterError::NotJoined { node });
+            }
+        }
+        Ok(())
     }
 
     /// The mirror of shared state, with etcd.

@@ -98,7 +98,8 @@ impl Cluster {
     ///
     /// # Errors
     /// Shared state; a file that cannot be written; [`ClusterError::NotFounded`],
-    /// [`ClusterError::BadConfig`].
+    /// [`ClusterError::BadConfig`]; [`ClusterError::NotJoined`] if this node left since the
+    /// cluster was opened.
     pub fn sync_config(&self) -> Result<ConfigSync, ClusterError> {
         let Some(prefix) = &self.prefix else {
             return Ok(ConfigSync::Unchanged);
@@ -122,6 +123,7 @@ impl Cluster {
         prefix: &str,
         file: Option<&str>,
     ) -> Result<(Option<String>, ConfigSync), ClusterError> {
+        self.check_joined()?;
         let record = Record::read(&self.root)?;
         let (stored, put_back) = self.put_back(prefix, record.as_ref())?;
         let ours = |text: &str| text == stored.text || record.as_ref().is_some_and(|r| r.has(text));

@@ -168,6 +168,8 @@ impl Cluster {
         let mut order: Vec<(&str, bool)> = Vec::new();
         let mut rest: BTreeMap<&str, ()> = BTreeMap::new();
         rest.extend(segments.keys().chain(reports.keys()).map(|n| (*n, ())));
+        // Who looks is somewhere, also after it left.
+        rest.insert(&self.node, ());
         for node in members {
             rest.remove(node);
             order.push((node, true));

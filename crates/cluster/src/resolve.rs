@@ -87,7 +87,11 @@ fn ask_servers(root: &Root, names: &[String], hosts: &Hosts, limit: Duration) ->
                 Ok(list) if list.is_empty() => {
                     Err(hosts.because(&name, "it has no address that others reach"))
                 }
-                Ok(list) => Ok(list),
+                // A nameserver may turn the addresses round at each answer.
+                Ok(mut list) => {
+                    list.sort_unstable();
+                    Ok(list)
+                }
                 Err(reason) => Err(hosts.because(&name, &reason)),
             };
             found.insert(name, result);
@@ -99,8 +103,8 @@ fn ask_servers(root: &Root, names: &[String], hosts: &Hosts, limit: Duration) ->
 fn resolver(root: &Root, limit: Duration) -> Result<TokioResolver, String> {
     let path = file(root, "/etc/resolv.conf");
     let text = std::fs::read(&path).map_err(|e| format!("read {}: {e}", path.display()))?;
-    let (config, mut options) =
-        parse_resolv_conf(text).map_err(|e| format!("read {}: {e}", path.display()))?;
+    let (config, mut options) = parse_resolv_conf(text)
+        .map_err(|e| format!("it is not in /etc/hosts, and {}: {e}", path.display()))?;
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.use_hosts_file = ResolveHosts::Never;
     // The second server has its turn within the limit.
@@ -177,7 +181,7 @@ impl Hosts {
                     list.join(", ")
                 )
             }
-            None => reason.to_owned(),
+            None => format!("looking up {name}: {reason}"),
         }
     }
 }

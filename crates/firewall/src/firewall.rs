@@ -9,7 +9,7 @@ use crate::ruleset::{
     subnet_chain,
 };
 use crate::subnet::SubnetSet;
-use fairlead_kernel::nft::{Batch, Nft, Refusal};
+use fairlead_kernel::nft::{Batch, Create, Nft, Refusal, Table};
 use fairlead_kernel::{KernelError, Socket, SocketKind};
 use ipnet::IpNet;
 use rustix::io::Errno;
@@ -305,9 +305,31 @@ impl Firewall {
             })
         };
         match read() {
+            // What is not there may be what cannot be.
+            Ok(ranges) if ranges == Ranges::default() && !self.can_be()? => Ok(None),
             Ok(ranges) => Ok(Some(ranges)),
             Err(FirewallError::Kernel(error)) if error.is_unsupported() => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the kernel has tables for both families: one without them answers every
+    /// question as if there were just no table yet. Asked by making one and removing it in
+    /// the same transaction, which nobody sees.
+    fn can_be(&mut self) -> Result<bool, FirewallError> {
+        if self.nft.has_table(TABLE)? {
+            return Ok(true);
+        }
+        let mut batch = Batch::new();
+        let probe = Table {
+            name: "fairlead-probe",
+            ..TABLE
+        };
+        batch.add_table(probe, Create::Exclusive, "");
+        batch.delete_table(probe);
+        match self.nft.commit(&batch) {
+            Err(refusal) if refusal.error.is_unsupported() => Ok(false),
+            other => Ok(other.map(|()| true).map_err(KernelError::from)?),
         }
     }
 

@@ -119,6 +119,17 @@ pub enum NetworkError {
         /// The name.
         table: String,
     },
+    /// A route that somebody else made leads to a node's segment.
+    #[error(
+        "a route to {destination} in table {table} that is not ours is in the way and left as it \
+         is; remove it by 'ip route delete {destination} table {table}'"
+    )]
+    RouteInTheWay {
+        /// The segment.
+        destination: IpNet,
+        /// The number of the routing table.
+        table: u32,
+    },
     /// A link that somebody else made is in the way of a tunnel.
     #[error(
         "network {network}: link {link} is not ours and in the way of {wanted}; remove it by \
@@ -281,6 +292,7 @@ impl NetworkError {
             Self::Undo { error, .. } => error.network(),
             Self::Config(_)
             | Self::Conf(_)
+            | Self::RouteInTheWay { .. }
             | Self::Kernel(_)
             | Self::Firewall(_)
             | Self::File { .. }
@@ -314,7 +326,8 @@ impl NetworkError {
             | Self::BridgeTaken { .. }
             | Self::BridgeShared { .. }
             | Self::ForeignAddress { .. }
-            | Self::LinkInTheWay { .. } => "taken",
+            | Self::LinkInTheWay { .. }
+            | Self::RouteInTheWay { .. } => "taken",
             Self::InUse { .. } => "in-use",
             Self::Kernel(_) | Self::Firewall(_) | Self::File { .. } | Self::Record { .. } => {
                 "failed"

@@ -29,6 +29,7 @@ pub use files::CniFile;
 pub use generate::{MARKER, generate};
 pub use known::{Known, names_to_look_up};
 pub use listing::{Branch, Listing};
+pub use routed::local_ranges;
 pub use setup::{
     Desired, Job, Observed, PathRoute, PathStep, Peer, Plan, Recorded, Report, Step, TunnelLink,
     VxlanLink, plan, setup,

@@ -152,7 +152,7 @@ fn routes_of_others_stay() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     let text = problems[0].to_string();
     assert!(
-        text.contains("network back") && text.contains("10.11.4.0/22"),
+        text.starts_with("network back: a route to 10.11.4.0/22 in table 254 that is not ours"),
         "{text}"
     );
     let routes = node.ip("route show 10.11.4.0/22");

@@ -287,7 +287,9 @@ mod tests {
         for good in ["ip#0", "container#web.1", "fs2#a"] {
             assert!(ResourceName::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "ip", "#0", "ip#", "IP#0", "2ip#0", "ip#0#1", "ip#-a", "ip #0"] {
+        for bad in [
+            "", "ip", "#0", "ip#", "IP#0", "2ip#0", "ip#0#1", "ip#-a", "ip #0",
+        ] {
             assert!(ResourceName::new(bad).is_err(), "{bad:?}");
         }
     }

@@ -3,8 +3,9 @@
 use super::Membership;
 use crate::schedule::Cause;
 use crate::shared::{Shared, seconds};
-use fairlead_cluster::Followed;
+use fairlead_cluster::{ConfigSync, Followed};
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use tracing::{debug, info, warn};
 
 /// Follows until the membership is over.
@@ -12,7 +13,10 @@ pub(super) fn run(membership: &Membership<'_>) {
     let shared = membership.shared;
     let mut failures = BTreeSet::new();
     membership.cluster.follow(membership.over, &mut |news| {
-        heard(shared, news, &mut failures)
+        if matches!(news, Followed::Nodes(_) | Followed::Anew | Followed::Found) {
+            membership.recount.store(true, Ordering::Relaxed);
+        }
+        heard(shared, news, &mut failures);
     });
 }
 
@@ -20,7 +24,7 @@ pub(super) fn run(membership: &Membership<'_>) {
 fn heard(shared: &Shared, news: Followed, failures: &mut BTreeSet<String>) {
     match news {
         Followed::Config(sync) => {
-            info!("cluster.conf: {sync:?}");
+            tell_sync(&sync);
             shared.want(Cause::Declared);
         }
         Followed::Anew => {
@@ -48,6 +52,22 @@ fn heard(shared: &Shared, news: Followed, failures: &mut BTreeSet<String>) {
             if failures.insert(text.clone()) {
                 warn!("{text}");
             }
+        }
+    }
+}
+
+fn tell_sync(sync: &ConfigSync) {
+    match sync {
+        ConfigSync::Unchanged => {}
+        ConfigSync::Written { generation } => {
+            info!("cluster.conf is that of shared state, generation {generation}");
+        }
+        ConfigSync::LocalEdit { saved_as } => warn!(
+            "cluster.conf was edited here and is that of shared state again; the edited one is {}; use fairlead cluster set",
+            saved_as.display()
+        ),
+        ConfigSync::PutBack { generation } => {
+            warn!("shared state had lost cluster.conf: generation {generation} is put back");
         }
     }
 }

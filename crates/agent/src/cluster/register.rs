@@ -2,6 +2,7 @@
 
 use super::{Membership, report};
 use fairlead_cluster::{ClusterError, NodeReport, Registration};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::{debug, warn};
 
@@ -55,7 +56,12 @@ fn sign(
 
 /// How many nodes live, for status and metrics.
 fn count(membership: &Membership<'_>) {
+    // Reading a thousand reports is not for every sign of life.
+    if !membership.recount.swap(false, Ordering::Relaxed) {
+        return;
+    }
     let Ok(nodes) = membership.cluster.nodes() else {
+        membership.recount.store(true, Ordering::Relaxed);
         return;
     };
     let alive = nodes.value.iter().filter(|row| row.alive).count() as u64;

@@ -13,6 +13,10 @@ use std::time::Duration;
 
 /// How long the node's own name is looked up.
 const LOOKUP: Duration = Duration::from_secs(1);
+/// The most tunnels that are told one by one.
+const TUNNELS: usize = 32;
+/// The state of a tunnel that works.
+const UP: &str = "up";
 /// How the aliases of what setups made begin: of a tunnel, the node follows; of what
 /// belongs to a network, the network.
 const TUNNEL: &str = "fairlead tunnel ";
@@ -29,7 +33,12 @@ pub(super) fn of(shared: &Shared) -> NodeReport {
         let tunnels = tunnels(&mut route, &links)?;
         Ok((own_addresses(&mut route, &links)?, tunnels))
     });
-    let (addresses, tunnels) = links.unwrap_or_default();
+    let (addresses, mut tunnels) = links.unwrap_or_default();
+    // Every node reads what every node says: of many, those that are up say nothing.
+    if tunnels.len() > TUNNELS {
+        tunnels.retain(|tunnel| tunnel.state != UP);
+        tunnels.truncate(TUNNELS);
+    }
     NodeReport {
         addresses: looked_up(shared).unwrap_or(addresses),
         since: status.since,
@@ -133,7 +142,7 @@ fn tunnels(route: &mut Route, links: &[Link]) -> Result<Vec<TunnelReport>, Kerne
 }
 
 fn state(link: &Link) -> String {
-    if link.up { "up" } else { "down" }.to_owned()
+    if link.up { UP } else { "down" }.to_owned()
 }
 
 fn mode(link: &Link) -> String {

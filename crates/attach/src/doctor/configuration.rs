@@ -114,9 +114,15 @@ fn obstacle(node: &Node, error: &NetworkError) -> Finding {
         NetworkError::NoSegment { .. } | NetworkError::NotSetUp { .. } => {
             finding.cured_by("fairlead net setup".to_owned())
         }
-        NetworkError::Unresolved { network, node: peer, .. } => finding.cured_by(
-            set_of_network(node, network.as_str(), &format!("addr@{peer}=ADDRESS")),
-        ),
+        NetworkError::Unresolved {
+            network,
+            node: peer,
+            ..
+        } => finding.cured_by(set_of_network(
+            node,
+            network.as_str(),
+            &format!("addr@{peer}=ADDRESS"),
+        )),
         NetworkError::NotOnLink { network, .. } => {
             finding.cured_by(set_of_network(node, network.as_str(), "tunnel=auto"))
         }

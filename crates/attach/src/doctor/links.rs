@@ -4,7 +4,7 @@ use super::{Finding, leftovers, settings};
 use crate::{AttachError, Node};
 use fairlead_kernel::Route;
 use fairlead_kernel::route::{Link, LinkKind};
-use fairlead_networks::{NetworkError, bridge_address};
+use fairlead_networks::{NetworkError, bridge_address, local_ranges};
 use fairlead_store::AttachmentState;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,7 +87,8 @@ pub(super) fn addresses(node: &Node, found: &mut Vec<Finding>) -> Result<(), Att
         let Some(link) = route.link(bridge)? else {
             continue;
         };
-        let wanted: Vec<IpNet> = network.ranges.iter().map(|r| bridge_address(*r)).collect();
+        let ranges = local_ranges(&network, node.config().node());
+        let wanted: Vec<IpNet> = ranges.iter().map(|r| bridge_address(*r)).collect();
         for address in route.addresses(link.index)? {
             let net = address.net;
             if address.duplicate {

@@ -13,7 +13,7 @@ pub(super) fn pools(node: &Node, found: &mut Vec<Finding>) -> Result<(), AttachE
             // One that cannot be generated has no addresses, and is a finding elsewhere.
             Source::Declared { network, .. } => {
                 fairlead_networks::generate(network, node.config().node(), None).ok()
-            },
+            }
             Source::Found(file) => Some(file.list.clone()),
             Source::Broken { .. } => None,
         };

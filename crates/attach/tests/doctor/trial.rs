@@ -111,7 +111,8 @@ impl Trial {
             self.node().config(),
             &fairlead_networks::Known::default(),
             false,
-        ).unwrap();
+        )
+        .unwrap();
         assert!(report.is_complete(), "{:?}", report.problems);
     }
 

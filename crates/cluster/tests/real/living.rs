@@ -23,7 +23,7 @@ impl Told {
             Followed::PutBack(count) => format!("put back {count}"),
             Followed::Lost(_) => "lost".to_owned(),
             Followed::Found => "found".to_owned(),
-            Followed::Failed(e) => format!("failed {e}"),
+            Followed::Failed(_) => "failed".to_owned(),
         };
         self.0.lock().unwrap().push(text);
     }
@@ -221,6 +221,13 @@ fn what_goes_with_a_node_that_leaves_is_not_put_back() {
         told.wait("addresses {\"b\"}");
         assert!(!registration.keep_alive().unwrap());
         assert_eq!(server.keys(), ["config", "config.generation"]);
+        // Its file is its own again, whatever still follows.
+        two.open()
+            .change(&set(&["cluster.name=mine"]), false)
+            .unwrap();
+        told.wait("failed");
+        assert!(two.text().contains("name = mine"));
+        assert!(!two.path(".rejected").exists());
     });
 }
 

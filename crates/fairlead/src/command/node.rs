@@ -91,15 +91,18 @@ fn refuse_with_containers(node: &Node) -> Result<()> {
     let mut cut_off = attachments
         .iter()
         .filter(|a| names.contains(&&a.owner.network));
-    match cut_off.next() {
-        None => Ok(()),
-        Some(first) => bail!(
-            "leave: {} and {} more are on networks of the cluster and would be cut off; detach \
-             them first, or add --force",
-            first.owner,
-            cut_off.count()
-        ),
-    }
+    let Some(first) = cut_off.next() else {
+        return Ok(());
+    };
+    let others = match cut_off.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    bail!(
+        "leave: {}{others} would be cut off from the other nodes; detach first ('fairlead gc' \
+         does it for containers that are gone), or add --force",
+        first.owner
+    )
 }
 
 fn list(context: &Context) -> Result<Status> {

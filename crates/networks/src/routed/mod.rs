@@ -12,7 +12,8 @@ use ipnet::IpNet;
 
 /// The ranges that containers of a network get addresses of on a node: for a routed
 /// bridge its segment, none while it has none.
-pub(crate) fn local_ranges(network: &Network, node: &str) -> Vec<IpNet> {
+#[must_use]
+pub fn local_ranges(network: &Network, node: &str) -> Vec<IpNet> {
     match (&network.routed, network.kind) {
         (Some(routed), NetworkKind::RoutedBridge) => {
             routed.subnets.get(node).copied().into_iter().collect()

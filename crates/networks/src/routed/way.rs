@@ -169,7 +169,13 @@ impl<'a> Share<'a> {
             match finder.path(peer, *segment) {
                 Ok(path) => share.paths.push(path),
                 Err(error) => {
-                    share.unknown.push(*segment);
+                    // What may be known again in a moment; the rest is as declared.
+                    if matches!(
+                        error,
+                        NetworkError::Unresolved { .. } | NetworkError::NotLocal { .. }
+                    ) {
+                        share.unknown.push(*segment);
+                    }
                     problems.push(error);
                 }
             }

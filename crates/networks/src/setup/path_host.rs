@@ -40,10 +40,18 @@ impl Host {
                 let entry = self.entry(route)?;
                 match previous {
                     // One that somebody else made is not replaced.
-                    None => self.route.add_route(&entry)?,
-                    Some(_) => self.route.replace_route(&entry)?,
+                    None => self
+                        .route
+                        .add_route(&entry)
+                        .map_err(|error| match error.is_exists() {
+                            true => NetworkError::RouteInTheWay {
+                                destination: route.destination,
+                                table: route.table,
+                            },
+                            false => error.into(),
+                        }),
+                    Some(_) => Ok(self.route.replace_route(&entry)?),
                 }
-                Ok(())
             }
             PathStep::RemoveRoute { route } => match self.entry(route) {
                 Ok(entry) => Ok(self.route.delete_route(&entry).map(drop)?),

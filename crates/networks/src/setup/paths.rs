@@ -231,7 +231,7 @@ impl<'a> Planner<'a> {
     }
 
     /// What was made for networks whose declaration is faulty stays.
-    fn kept_ranges(&self) -> Vec<IpNet> {
+    pub(super) fn kept_ranges(&self) -> Vec<IpNet> {
         let files = self.observed.scan.files.iter().filter(|f| f.generated);
         let held = files.filter(|f| self.held.contains(f.list.name.as_str()));
         held.flat_map(|f| {

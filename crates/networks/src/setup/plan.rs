@@ -432,16 +432,14 @@ impl<'a> Planner<'a> {
             .filter(|n| observe::has_range(n));
         let mut ranges: Vec<IpNet> = networks.flat_map(|n| n.ranges.clone()).collect();
         // A fault in a declaration must not begin to translate between networks.
-        let files = self.observed.scan.files.iter().filter(|f| f.generated);
-        let held = files.filter(|f| self.held.contains(f.list.name.as_str()));
-        ranges.extend(held.flat_map(|f| {
-            let mut ranges = generate::ranges(&f.list);
-            ranges.extend(generate::destinations(&f.list));
-            ranges
-        }));
+        let kept = self.kept_ranges();
+        ranges.extend(&kept);
         // The plugin of a routed bridge masquerades nothing (see `generate`).
         let shares = self.shares.values().filter(|s| !s.network.public);
-        let masqueraded: Vec<IpNet> = shares.map(|share| share.segment).collect();
+        let mut masqueraded: Vec<IpNet> = shares.map(|share| share.segment).collect();
+        // Nor cease to translate on the way out.
+        let before = previous.masqueraded.iter();
+        masqueraded.extend(before.filter(|r| kept.iter().any(|kept| kept.contains(*r))));
         let ranges = Ranges {
             networks: IpNet::aggregate(&ranges),
             masqueraded: IpNet::aggregate(&masqueraded),

@@ -216,17 +216,22 @@ fn replaces(new: &Element, old: &Element) -> bool {
     }
 }
 
-/// Takes every port of an attachment back; 'not there' is done.
+/// Takes every port of an attachment back; 'not there' is done. Elements and records go
+/// in one step, so that nobody who restores what is recorded puts an element back.
 pub(crate) fn unpublish(host: &Host, owner: &Owner) -> Result<(), CniError> {
     let ports = host.with_store(|store| store.view().ports_of(owner))?;
     if ports.is_empty() {
         return Ok(());
     }
     let claims: Vec<PortClaim> = ports.into_iter().map(|port| port.claim).collect();
-    host.with_firewall(|firewall| firewall.remove(&elements(&claims, owner)))?;
-    let flushed = forget_connections(&claims);
-    host.with_store(|store| store.write(|tx| tx.release_ports(owner)))?;
-    flushed
+    host.write_with(
+        |tx| {
+            let ports = tx.ports_of(owner)?.into_iter().map(|port| port.claim);
+            Ok(elements(&ports.collect::<Vec<_>>(), owner))
+        },
+        |tx| tx.release_ports(owner).map(drop),
+    )?;
+    forget_connections(&claims)
 }
 
 /// A UDP 'connection' that began before the port led here keeps going where it went:

@@ -3,6 +3,9 @@
 use super::EtcdOptions;
 use crate::{Password, SharedError};
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use std::path::Path;
 use std::time::Duration;
 
@@ -121,6 +124,36 @@ fn endpoints(options: &EtcdOptions) -> Result<Vec<String>, SharedError> {
     Ok(urls)
 }
 
+/// A certificate and a key that do not go together would only be told as a connection
+/// that cannot be made.
+fn check_pair(
+    (cert, certificate): (&Path, &str),
+    (key, secret): (&Path, &str),
+) -> Result<(), SharedError> {
+    let unreadable = |keyword, path: &Path, reason: &dyn std::fmt::Display| {
+        let path = path.display().to_string();
+        refusal(keyword, path, &format!("it cannot be read: {reason}"))
+    };
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| unreadable("cert", cert, &e))?;
+    let private =
+        PrivateKeyDer::from_pem_slice(secret.as_bytes()).map_err(|e| unreadable("key", key, &e))?;
+    let provider = rustls::crypto::ring::default_provider();
+    match CertifiedKey::from_der(chain, private, &provider) {
+        Ok(_) => Ok(()),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(refusal(
+            "key",
+            key.display().to_string(),
+            &format!(
+                "it does not belong to the certificate in {}",
+                cert.display()
+            ),
+        )),
+        Err(error) => Err(unreadable("key", key, &error)),
+    }
+}
+
 fn tls(options: &EtcdOptions) -> Result<TlsOptions, SharedError> {
     let Some(ca) = &options.ca else {
         let reason = "https needs the certificates that may sign the server's";
@@ -130,9 +163,10 @@ fn tls(options: &EtcdOptions) -> Result<TlsOptions, SharedError> {
         TlsOptions::new().ca_certificate(Certificate::from_pem(pem("ca", ca, "CERTIFICATE")?));
     match (&options.cert, &options.key) {
         (Some(cert), Some(key)) => {
-            let cert = pem("cert", cert, "CERTIFICATE")?;
-            let key = pem("key", key, "PRIVATE KEY")?;
-            tls = tls.identity(Identity::from_pem(cert, key));
+            let certificate = pem("cert", cert, "CERTIFICATE")?;
+            let secret = pem("key", key, "PRIVATE KEY")?;
+            check_pair((cert, &certificate), (key, &secret))?;
+            tls = tls.identity(Identity::from_pem(certificate, secret));
         }
         (None, None) => {}
         (Some(_), None) => return Err(refusal("key", "", "etcd.cert is set and this is not")),
