@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -223,22 +224,51 @@ impl Node {
     /// With the lines that differ.
     #[track_caller]
     pub fn is_as_before(&self, before: &[String], what: &str) {
-        eventually(patience(), || {
-            let now = self.world();
-            let gone = before.iter().filter(|line| !now.contains(line));
-            let new = now.iter().filter(|line| !before.contains(line));
-            let differs: Vec<String> = gone
-                .map(|line| format!("gone: {line}"))
-                .chain(new.map(|line| format!("new: {line}")))
-                .chain([format!("after: {what}")])
-                .collect();
-            if differs.len() == 1 {
-                Ok(())
-            } else {
-                Err(differs)
-            }
-        });
+        eventually(patience(), || differences(before, &self.world(), what));
     }
+
+    /// The same within `limit`, but links may have been made again: their numbers do
+    /// not count.
+    ///
+    /// # Panics
+    /// With the lines that differ.
+    #[track_caller]
+    pub fn is_alike(&self, before: &[String], what: &str, limit: Duration) {
+        let alike = |world: &[String]| -> Vec<String> {
+            world.iter().map(|line| without_numbers(line)).collect()
+        };
+        let before = alike(before);
+        eventually(limit, || differences(&before, &alike(&self.world()), what));
+    }
+}
+
+/// The lines that one has and the other has not.
+fn differences(before: &[String], now: &[String], what: &str) -> Result<(), Vec<String>> {
+    let gone = before.iter().filter(|line| !now.contains(line));
+    let new = now.iter().filter(|line| !before.contains(line));
+    let differs: Vec<String> = gone
+        .map(|line| format!("gone: {line}"))
+        .chain(new.map(|line| format!("new: {line}")))
+        .chain([format!("after: {what}")])
+        .collect();
+    if differs.len() == 1 {
+        Ok(())
+    } else {
+        Err(differs)
+    }
+}
+
+/// A line without the numbers of links.
+fn without_numbers(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let place = words.next().unwrap_or_default();
+    let rest: Vec<&str> = words
+        .filter(|word| {
+            word.strip_suffix(':')
+                .is_none_or(|n| n.parse::<u32>().is_err())
+        })
+        .collect();
+    format!("{place} {}", rest.join(" "))
 }
 
 /// A line without times, and without what tells whether a bridge has a port that is up.
@@ -268,6 +298,8 @@ mod tests {
         assert_eq!(without_noise(up), "host: 3: br0: mtu 1500 mode DEFAULT");
         let route = "host: 10.0.0.0/24 dev br0 proto kernel";
         assert_eq!(without_noise(&format!("{route} linkdown")), route);
+        let link = "host: 9: vx0: mtu 1450";
+        assert_eq!(without_numbers(link), "host: vx0: mtu 1450");
     }
 
     #[test]

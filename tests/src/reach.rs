@@ -25,14 +25,17 @@ const LONG: usize = 20_000;
 /// If not.
 #[track_caller]
 pub fn reach_each_other(one: &Container<'_>, two: &Container<'_>) {
-    for (from, to) in [(one, two), (two, one)] {
-        from.sandbox.ping(&to.address());
-        full_sized(&from.sandbox, &to.address(), from.mtu().min(to.mtu()));
-        too_long(&from.sandbox, &to.address(), from.mtu());
-        let text = "x".repeat(LONG);
-        let server = Server::start(&to.sandbox, Transport::Tcp, 0, &text);
-        let reply = Transport::Tcp.ask(&from.sandbox, &to.address(), server.port());
-        assert_eq!(reply.client.to_string(), from.address(), "the source stays");
+    let ends = [one, two].map(|c| (c, c.address(), c.mtu()));
+    let mtu = ends[0].2.min(ends[1].2);
+    let text = "x".repeat(LONG);
+    for (from, to) in [(&ends[0], &ends[1]), (&ends[1], &ends[0])] {
+        let (place, address) = (&from.0.sandbox, to.1.as_str());
+        place.ping(address);
+        full_sized(place, address, mtu);
+        too_long(place, address, from.2);
+        let server = Server::start(&to.0.sandbox, Transport::Tcp, 0, &text);
+        let reply = Transport::Tcp.ask(place, address, server.port());
+        assert_eq!(reply.client.to_string(), from.1, "the source stays");
         assert_eq!(reply.text.len(), LONG);
     }
 }

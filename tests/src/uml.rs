@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use crate::built::{built_binary, profile_dir};
 use crate::commands::search_path;
@@ -46,6 +47,7 @@ pub fn run_under_uml(program: &str, plugins: &Plugins, modules: &[&str]) -> Vec<
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
+    println!("{text}");
     text.lines()
         .filter_map(|line| line.strip_prefix("passed "))
         .map(str::to_owned)
@@ -66,8 +68,10 @@ pub fn uml_main(cases: &[UmlCase]) -> ExitCode {
     };
     let mut code = ExitCode::SUCCESS;
     for (name, case) in cases {
+        let start = Instant::now();
         // The panic's message has been printed by then.
         if catch_unwind(AssertUnwindSafe(|| case(&plugins))).is_ok() {
+            println!("{:?} for what follows", start.elapsed());
             println!("passed {name}");
         } else {
             println!("failed {name}");

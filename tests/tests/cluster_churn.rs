@@ -137,9 +137,9 @@ fn a_leaver_keeps_its_segment(cluster: &Cluster) {
         .sh("fairlead cluster get --kw cluster.nodes")
         .done();
     assert_eq!(nodes, "node1 node2\n");
-    // The next one gets another.
-    cluster.join(4).done();
+    // The next one gets another; its agent was there before.
     let fourth = Agent::start(cluster.node(4));
+    cluster.join(4).done();
     eventually(SOON, || {
         let segment = cluster.segment(1, "back", 4);
         if segment.as_deref() == Some("10.11.12.0/22") {
@@ -176,11 +176,25 @@ fn a_leaver_keeps_its_segment(cluster: &Cluster) {
             Err(segment)
         }
     });
-    drop((fourth, third));
+    drop(fourth);
     one_that_died_leaves(cluster);
-    // Node 3 leaves for good.
+    one_goes_on_alone(cluster, third);
+}
+
+/// Node 3 leaves for good, and its agent goes on as that of a node alone.
+fn one_goes_on_alone(cluster: &Cluster, mut third: Agent) {
+    let own = cluster.node(3).addresses("obr_back");
     cluster.node(3).sh("fairlead node leave").done();
     is_listed(cluster, "node3", "left");
+    cluster.goes(1, &["10.11.4.0/22 via 192.168.1.2 dev eth0"], SOON);
+    cluster.declare("unseen", &["network=10.44.0.0/24"]);
+    gets(cluster.node(2), "obr_unseen");
+    assert!(!cluster.node(3).has_link("obr_unseen"));
+    cluster.node(3).declare("own", &["network=10.45.0.0/24"]);
+    gets(cluster.node(3), "obr_own");
+    assert!(!cluster.node(2).has_link("obr_own"));
+    assert_eq!(cluster.node(3).addresses("obr_back"), own);
+    assert!(third.daemon.terminate().success());
 }
 
 /// Whose node is gone leaves by the hand of another.

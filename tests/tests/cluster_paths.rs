@@ -181,12 +181,13 @@ fn always_means_always(cluster: &Cluster, containers: &[Container<'_>]) {
             }
         });
     }
-    // They were made for 1500 bytes; the node tells them what the way takes now.
+    // They were made for 1500 bytes; the agent tells their interfaces what the way takes now.
     for (from, to) in [(0, 1), (2, 0)] {
         let (from, to) = (&containers[from].sandbox, containers[to].address());
         from.ping(&to);
         let line = format!("ping -n -c 1 -W 2 -M do -s 1472 {to}");
-        let printed = from.try_run(&line).stdout;
+        let ran = from.try_run(&line);
+        let printed = [ran.stdout, ran.stderr].concat();
         let printed = String::from_utf8_lossy(&printed).into_owned();
         assert!(
             printed.contains("Frag needed and DF set (mtu = 1450)")

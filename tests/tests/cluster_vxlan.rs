@@ -71,8 +71,11 @@ fn tunnels_are_listed(cluster: &Cluster) {
         let peers = |k: usize| -> Vec<String> {
             let tunnels = tunnels(k);
             let all = tunnels.as_array().into_iter().flatten();
-            all.map(|t| format!("{} {} {}", t["peer"], t["mode"], t["state"]).replace('"', ""))
-                .collect()
+            let mut peers: Vec<String> = all
+                .map(|t| format!("{} {} {}", t["peer"], t["mode"], t["state"]).replace('"', ""))
+                .collect();
+            peers.sort();
+            peers
         };
         let found = [peers(0), peers(2)];
         let wanted = [
@@ -173,15 +176,16 @@ fn the_underlay_is_smaller(cluster: &Cluster) {
     for k in cluster.numbers() {
         cluster.node(k).run("ip link set eth0 mtu 1400");
     }
-    eventually(SOON, || {
-        let mtu =
-            ["obr_back", "ovx_back"].map(|link| cluster.node(1).find_link(link)["mtu"].to_string());
-        if mtu == ["1350", "1350"] {
-            Ok(())
-        } else {
-            Err(mtu.join(" "))
-        }
-    });
+    for k in cluster.numbers() {
+        eventually(SOON, || {
+            let mtu = |link| cluster.node(k).find_link(link)["mtu"].as_u64();
+            let found = ["obr_back", "ovx_back"].map(mtu);
+            match found == [Some(1350), Some(1350)] {
+                true => Ok(()),
+                false => Err(format!("node{k}: {found:?}")),
+            }
+        });
+    }
     let one = cluster.container(1, "back", "small1");
     let far = cluster.container(3, "back", "small3");
     assert_eq!([one.mtu(), far.mtu()], [1350; 2]);

@@ -71,18 +71,14 @@ impl Daemon {
     pub(super) fn end(mut self) -> Result<()> {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).context("ask a program to end")?;
-        until(
-            "a program's end",
-            Instant::now(),
-            Duration::from_millis(5),
-            || {
-                Ok(self
-                    .child
-                    .try_wait()
-                    .context("wait for a program")?
-                    .is_some())
-            },
-        )?;
+        let what = format!("the end of {}", self.name);
+        until(&what, Instant::now(), Duration::from_millis(5), || {
+            Ok(self
+                .child
+                .try_wait()
+                .context("wait for a program")?
+                .is_some())
+        })?;
         Ok(())
     }
 

@@ -33,7 +33,8 @@ pub(super) struct Agent {
     pub(super) daemon: Daemon,
     /// When it was started.
     pub(super) begun: Instant,
-    readiness: UnixDatagram,
+    /// Until it is ready: who listens no longer must not hold it up.
+    readiness: Option<UnixDatagram>,
 }
 
 /// What the agent counts.
@@ -95,7 +96,7 @@ impl Host {
         Ok(Agent {
             daemon,
             begun,
-            readiness,
+            readiness: Some(readiness),
         })
     }
 
@@ -164,11 +165,12 @@ impl Agent {
     /// When it ends or does not say so.
     pub(super) fn ready(&mut self) -> Result<Duration> {
         let mut buffer = [0; 4096];
-        self.readiness.set_nonblocking(true).context("a socket")?;
+        let readiness = self.readiness.take().context("it was ready already")?;
+        readiness.set_nonblocking(true).context("a socket")?;
         let pause = Duration::from_millis(1);
         until("the agent is ready", self.begun, pause, || {
             self.daemon.runs()?;
-            match self.readiness.recv(&mut buffer) {
+            match readiness.recv(&mut buffer) {
                 Ok(length) => {
                     let told = String::from_utf8_lossy(&buffer[..length]);
                     Ok(told.lines().any(|line| line == "READY=1"))

@@ -9,9 +9,9 @@ mod report;
 
 use crate::schedule::Cause;
 use crate::shared::{Shared, seconds};
-use fairlead_cluster::{Cluster, ClusterError, resolve};
+use fairlead_cluster::{Cluster, ClusterError, Resolved};
 use fairlead_config::{Config, Document, EtcdSettings, Target};
-use fairlead_networks::{Known, names_to_look_up};
+use fairlead_networks::Known;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,8 +19,6 @@ use tracing::{error, info};
 
 /// How often it is looked whether the node joined or left.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long names are looked up.
-const LOOKUP: Duration = Duration::from_secs(3);
 
 /// What of `node.conf` says which cluster it is.
 type Place = Option<EtcdSettings>;
@@ -115,13 +113,13 @@ fn live(shared: &Shared, cluster: &Cluster, place: &Option<Place>) {
     });
 }
 
-/// Where the nodes of `config` are.
-pub(crate) fn known(shared: &Shared, config: &Config) -> Known {
+/// Where the nodes are, by their names and by what their agents told.
+pub(crate) fn known(shared: &Shared, resolved: Resolved) -> Known {
     if let Some(cluster) = shared.cluster() {
-        return cluster.known(config, LOOKUP);
+        return cluster.known_by(resolved);
     }
     let mut known = Known::default();
-    for (name, answer) in resolve(&shared.root, &names_to_look_up(config), LOOKUP) {
+    for (name, answer) in resolved {
         match answer {
             Ok(addresses) => known.insert(name, addresses),
             Err(reason) => known.fail(name, reason),

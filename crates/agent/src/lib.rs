@@ -18,6 +18,7 @@ mod links;
 mod lock;
 mod log;
 mod metrics;
+mod names;
 mod reconcile;
 mod schedule;
 mod serve;

@@ -2,9 +2,9 @@
 
 use crate::AgentError;
 use fairlead_types::Root;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The lock, held while this lives.
@@ -13,7 +13,8 @@ pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
 
 /// Makes `run/fairlead` root's own and takes the lock there.
 pub(crate) fn take(root: &Root) -> Result<Lock, AgentError> {
-    private_directory(&root.run())?;
+    root.make_run()
+        .map_err(failed("make directory", &root.run()))?;
     let path = fairlead_control::lock(root);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -41,18 +42,6 @@ fn running(file: File, lock: PathBuf) -> AgentError {
         pid => pid.to_owned(),
     };
     AgentError::Running { pid, lock }
-}
-
-/// Other commands make it too, for their locks; only with the socket must nobody else get
-/// in.
-fn private_directory(path: &Path) -> Result<(), AgentError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(failed("make directory", path))?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o700))
-        .map_err(failed("set the mode of", path))
 }
 
 pub(crate) fn failed(

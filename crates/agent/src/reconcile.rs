@@ -1,15 +1,17 @@
 //! The thread that owns the node's networks.
 
 use crate::cluster;
+use crate::names::Names;
 use crate::schedule::{Cause, Schedule};
 use crate::shared::{Shared, seconds};
 use fairlead_attach::{AttachError, Node};
 use fairlead_config::Config;
 use fairlead_control::{Problem, Reconciled};
-use fairlead_networks::Known;
+use fairlead_networks::{Known, names_to_look_up};
 use sd_notify::NotifyState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -28,8 +30,6 @@ pub(crate) enum Message {
 /// How often garbage is collected at most. What containers left that died without a
 /// detach harms nobody until the addresses run out.
 const GARBAGE: Duration = Duration::from_secs(60);
-/// How long what was looked up serves.
-const LOOKUP: Duration = Duration::from_secs(10);
 /// The thread shows that it lives at least so often.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -42,9 +42,10 @@ pub(crate) struct Reconciler {
     /// What was wrong the last time.
     known: BTreeSet<Problem>,
     collected: Option<Instant>,
-    /// Where the nodes were when that was looked up.
-    known_nodes: Option<(Instant, Known)>,
-    /// Whether somebody asks, or declarations changed, since then.
+    /// Whether garbage is being collected.
+    collecting: Arc<AtomicBool>,
+    names: Names,
+    /// Whether somebody asks, who may know that names stand for other addresses now.
     look_anew: bool,
     /// When the service manager was last told that the thread lives, and how often it
     /// wants to be.
@@ -67,7 +68,8 @@ impl Reconciler {
             waiting: Vec::new(),
             known: BTreeSet::new(),
             collected: None,
-            known_nodes: None,
+            collecting: Arc::default(),
+            names: Names::default(),
             look_anew: false,
             pulse: now,
             watchdog: sd_notify::watchdog_enabled(),
@@ -115,7 +117,7 @@ impl Reconciler {
         let now = Instant::now();
         match message {
             Message::Wanted(cause) => {
-                self.look_anew |= cause != Cause::Kernel;
+                self.look_anew |= cause == Cause::Asked;
                 self.schedule.wanted(cause, now);
             }
             Message::Report(to) => {
@@ -141,7 +143,6 @@ impl Reconciler {
             format!("restore {element}")
         });
         note(&mut done, node.fit(), |step| step);
-        self.collect(&node, &mut done);
         let took = begun.elapsed();
         done.problems.sort();
         done.problems.dedup();
@@ -160,6 +161,7 @@ impl Reconciler {
             // Who no longer waits does not need it.
             let _ = to.send(done.clone());
         }
+        self.collect(&node);
     }
 
     /// A configuration that cannot be read leaves the networks as they are.
@@ -177,29 +179,42 @@ impl Reconciler {
         }
     }
 
-    /// Where the nodes are. A change of the kernel does not move them, so what was looked
-    /// up a moment ago serves.
+    /// Where the nodes are.
     fn look_up(&mut self, config: &Config) -> Known {
-        let is_fresh = |at: &Instant| at.elapsed() < LOOKUP;
-        if let Some((at, known)) = &self.known_nodes
-            && !self.look_anew
-            && is_fresh(at)
-        {
-            return known.clone();
+        let wanted = names_to_look_up(config);
+        if std::mem::take(&mut self.look_anew) {
+            self.names.forget();
         }
-        let known = cluster::known(&self.shared, config);
-        self.look_anew = false;
-        self.known_nodes = Some((Instant::now(), known.clone()));
-        known
+        let resolved = self.names.look_up(&self.shared.root, &wanted);
+        cluster::known(&self.shared, resolved)
     }
 
-    fn collect(&mut self, node: &Node, done: &mut Reconciled) {
-        if self.collected.is_some_and(|at| at.elapsed() < GARBAGE) {
+    /// Garbage is collected by a thread of its own: a plugin of another maker may take its
+    /// time for each container, and the networks do not wait for it.
+    fn collect(&mut self, node: &Arc<Node>) {
+        let rests = self.collected.is_some_and(|at| at.elapsed() < GARBAGE);
+        if rests || self.collecting.load(Ordering::Acquire) {
             return;
         }
         self.collected = Some(Instant::now());
-        let collected = node.gc(false).map(|report| report.actions);
-        note(done, collected, |action| format!("remove {action}"));
+        self.collecting.store(true, Ordering::Release);
+        let (node, collecting) = (Arc::clone(node), Arc::clone(&self.collecting));
+        let started = std::thread::Builder::new()
+            .name("garbage".into())
+            .spawn(move || {
+                match node.gc(false) {
+                    Ok(report) => report
+                        .actions
+                        .iter()
+                        .for_each(|action| info!("remove {action}")),
+                    Err(error) => error!("{error}"),
+                }
+                collecting.store(false, Ordering::Release);
+            });
+        if let Err(error) = started {
+            error!("start a thread that collects garbage: {error}");
+            self.collecting.store(false, Ordering::Release);
+        }
     }
 
     /// Each problem once, when it appears and when it is gone.

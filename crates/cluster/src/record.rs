@@ -13,6 +13,10 @@ pub struct NodeReport {
     /// The addresses that the node is reached at.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
+    /// Its addresses on links to others, with the lengths of the links' prefixes: who has
+    /// one of ours in there has us as a neighbour.
+    #[serde(default)]
+    pub subnets: Vec<IpNet>,
     /// Since when its agent runs, in seconds since 1970.
     #[serde(default)]
     pub since: u64,

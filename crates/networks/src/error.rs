@@ -69,6 +69,19 @@ pub enum NetworkError {
         /// The next hop.
         address: IpAddr,
     },
+    /// The link to a node is down.
+    #[error(
+        "network {network}: link {link}, the way to node {node}, is down; set it up by \
+         'ip link set {link} up'"
+    )]
+    LinkDown {
+        /// The network.
+        network: NetworkName,
+        /// The node.
+        node: String,
+        /// The link.
+        link: IfName,
+    },
     /// The endpoint of this node is no address of this node.
     #[error(
         "network {network}: {address}, the endpoint of this node, is on none of its links; set \
@@ -278,6 +291,7 @@ impl NetworkError {
             | Self::NotSetUp { network, .. }
             | Self::Unresolved { network, .. }
             | Self::NotOnLink { network, .. }
+            | Self::LinkDown { network, .. }
             | Self::NotLocal { network, .. }
             | Self::Mode { network, .. }
             | Self::Vni { network, .. }
@@ -321,7 +335,7 @@ impl NetworkError {
             Self::NoSegment { .. } => "no-segment",
             Self::NotSetUp { .. } => "not-set-up",
             Self::Unresolved { .. } => "unresolved",
-            Self::NotOnLink { .. } | Self::NotLocal { .. } => "unreachable",
+            Self::NotOnLink { .. } | Self::NotLocal { .. } | Self::LinkDown { .. } => "unreachable",
             Self::Vni { .. }
             | Self::BridgeTaken { .. }
             | Self::BridgeShared { .. }

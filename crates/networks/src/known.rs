@@ -1,6 +1,7 @@
 //! Where nodes are: what looking up their names gave.
 
 use fairlead_config::{Config, Network};
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -9,11 +10,15 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
     names: BTreeMap<String, Result<Vec<IpAddr>, String>>,
+    subnets: BTreeMap<String, Vec<IpNet>>,
 }
 
 impl Known {
-    /// Notes the addresses of a name. None is a failure of its own.
-    pub fn insert(&mut self, name: impl Into<String>, addresses: Vec<IpAddr>) {
+    /// Notes the addresses of a name. None is a failure of its own. They are sorted: of
+    /// several, both ends of a tunnel have to choose the same, and a nameserver that turns
+    /// them round must not move anybody.
+    pub fn insert(&mut self, name: impl Into<String>, mut addresses: Vec<IpAddr>) {
+        addresses.sort_unstable();
         let found = match addresses.is_empty() {
             true => Err("it has no address".to_owned()),
             false => Ok(addresses),
@@ -24,6 +29,21 @@ impl Known {
     /// Notes why a name could not be looked up.
     pub fn fail(&mut self, name: impl Into<String>, reason: impl Into<String>) {
         self.names.insert(name.into(), Err(reason.into()));
+    }
+
+    /// Notes what a node says of its links: its addresses on them, with prefix lengths.
+    pub fn tell_subnets(&mut self, node: impl Into<String>, subnets: Vec<IpNet>) {
+        self.subnets.insert(node.into(), subnets);
+    }
+
+    /// Whether a node, as far as it says, has `own` as a neighbour on a link. One that says
+    /// nothing is taken at our word.
+    pub(crate) fn sees(&self, node: &str, own: IpAddr) -> bool {
+        let subnets = self.subnets.get(node).filter(|all| !all.is_empty());
+        subnets.is_none_or(|all| {
+            all.iter()
+                .any(|net| net.contains(&own) && net.addr() != own)
+        })
     }
 
     /// The addresses that `text` stands for: its own, or those behind the name.

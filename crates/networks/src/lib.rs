@@ -32,6 +32,6 @@ pub use listing::{Branch, Listing};
 pub use routed::local_ranges;
 pub use setup::{
     Desired, Job, Observed, PathRoute, PathStep, Peer, Plan, Recorded, Report, Step, TunnelLink,
-    VxlanLink, plan, setup,
+    TunnelSeen, VxlanLink, is_of_ours, plan, setup, tunnels,
 };
 pub use status::{Status, StatusRow, Usage, UsedAddress, UsedIp};

@@ -49,6 +49,27 @@ impl Root {
         self.0.join("run/fairlead")
     }
 
+    /// Makes `run/fairlead`, which is root's alone: who can open a lock there can hold up
+    /// everybody.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn make_run(&self) -> std::io::Result<PathBuf> {
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+        let dir = self.run();
+        if let Some(above) = dir.parent() {
+            std::fs::create_dir_all(above)?;
+        }
+        match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+            Err(_) => {
+                let permissions = std::fs::Permissions::from_mode(0o700);
+                std::fs::set_permissions(&dir, permissions).map(|()| dir)
+            }
+            Ok(()) => Ok(dir),
+        }
+    }
+
     /// A default path that is absolute on the machine, moved below the root.
     #[must_use]
     pub fn join(&self, absolute: &str) -> PathBuf {

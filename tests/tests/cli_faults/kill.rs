@@ -1,45 +1,12 @@
 //! `kill -9` at every step, injected from outside by `strace`.
 
-use fairlead_tests::{Node, Place, eventually, patience};
+use fairlead_tests::{Node, Place, eventually, killed_at_each, patience};
 use serde_json::Value;
 
 use super::inhabited;
 
 const ATTACH: &str = "fairlead attach web --netns /run/netns/shop --publish 7000:70 -p 7000:70/udp --object demo/svc/shop";
 const DETACH: &str = "fairlead detach web --netns /run/netns/shop";
-
-/// More calls of one kind than any command here makes.
-const MANY: u32 = 200;
-
-/// Runs `line` once for each call of `syscall` in it, killed when it begins that call;
-/// `prepare` is before each run and `settle` behind it. Returns how often it was killed.
-#[track_caller]
-pub(super) fn killed_at_each(
-    node: &Node,
-    syscall: &str,
-    line: &str,
-    prepare: impl Fn(),
-    settle: impl Fn(&str),
-) -> u32 {
-    for number in 1..MANY {
-        prepare();
-        let inject = format!("{syscall}:signal=KILL:when={number}");
-        let ran = node.sh(&format!(
-            "exec strace -f -qq -o /dev/null -e trace={syscall} -e inject={inject} {line}"
-        ));
-        settle(&format!("{line}: killed at {syscall} number {number}"));
-        match ran.status {
-            // strace ends as the command ended: killed, done, or refused.
-            None => {}
-            Some(0 | 1) => {
-                println!("{line}: killed at {} calls of {syscall}", number - 1);
-                return number - 1;
-            }
-            _ => panic!("neither killed nor done, strace is needed: {ran:#?}"),
-        }
-    }
-    panic!("{line} does not come to an end");
-}
 
 /// The record of the container `shop`.
 #[track_caller]

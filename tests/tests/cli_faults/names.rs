@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use fairlead_tests::{Node, Place, patience};
+use fairlead_tests::{Node, Place, killed_at_each, patience};
 use serde_json::json;
 
 use super::inhabited;
-use super::kill::killed_at_each;
 
 /// A node with the networks `web` and `db`, both in use, and a container `shop` with
 /// `eth0` on `web`.

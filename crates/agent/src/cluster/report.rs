@@ -3,9 +3,10 @@
 use crate::shared::Shared;
 use fairlead_cluster::{NodeReport, TunnelReport, resolve};
 use fairlead_config::{Config, Target, stored_segments};
-use fairlead_kernel::route::{Link, LinkKind};
+use fairlead_kernel::route::Link;
 use fairlead_kernel::{KernelError, Route};
-use fairlead_types::NetworkName;
+use fairlead_networks::{TunnelSeen, is_of_ours, tunnels};
+use fairlead_plugins::is_host_name;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -17,10 +18,6 @@ const LOOKUP: Duration = Duration::from_secs(1);
 const TUNNELS: usize = 32;
 /// The state of a tunnel that works.
 const UP: &str = "up";
-/// How the aliases of what setups made begin: of a tunnel, the node follows; of what
-/// belongs to a network, the network.
-const TUNNEL: &str = "fairlead tunnel ";
-const NETWORK: &str = "fairlead network#";
 
 /// The report of this moment. What cannot be seen is left out.
 pub(super) fn of(shared: &Shared) -> NodeReport {
@@ -28,19 +25,18 @@ pub(super) fn of(shared: &Shared) -> NodeReport {
     let problems = status.reconciled.map(|done| done.problems);
     let problems = problems.unwrap_or_default().into_iter();
     let node = shared.node();
-    let links = Route::open().and_then(|mut route| {
-        let links = route.links()?;
-        let tunnels = tunnels(&mut route, &links)?;
-        Ok((own_addresses(&mut route, &links)?, tunnels))
-    });
-    let (addresses, mut tunnels) = links.unwrap_or_default();
+    let seen = tunnels(node.config()).unwrap_or_default();
+    let subnets = own_subnets().unwrap_or_default();
+    let addresses: BTreeSet<IpAddr> = subnets.iter().map(IpNet::addr).collect();
+    let mut tunnels: Vec<TunnelReport> = seen.into_iter().filter_map(told).collect();
     // Every node reads what every node says: of many, those that are up say nothing.
     if tunnels.len() > TUNNELS {
         tunnels.retain(|tunnel| tunnel.state != UP);
         tunnels.truncate(TUNNELS);
     }
     NodeReport {
-        addresses: looked_up(shared).unwrap_or(addresses),
+        addresses: looked_up(shared).unwrap_or_else(|| addresses.into_iter().collect()),
+        subnets,
         since: status.since,
         version: status.version,
         segments: segments(node.config()),
@@ -56,24 +52,19 @@ fn looked_up(shared: &Shared) -> Option<Vec<IpAddr>> {
     found.ok().filter(|addresses| !addresses.is_empty())
 }
 
-/// The global addresses on links that are no network's.
-fn own_addresses(route: &mut Route, links: &[Link]) -> Result<Vec<IpAddr>, KernelError> {
+/// The global addresses on links that are no network's, sorted, with their prefixes.
+fn own_subnets() -> Result<Vec<IpNet>, KernelError> {
+    let mut route = Route::open()?;
+    let links = route.links()?;
+    let is_ours = |link: &Link| is_of_ours(link) || is_host_name(&link.name);
     let foreign = links.iter().filter(|link| !link.loopback && !is_ours(link));
     let foreign: BTreeSet<u32> = foreign.map(|link| link.index).collect();
     // Index 0 stands for every link.
     let addresses = route.addresses(0)?.into_iter();
     let addresses = addresses.filter(|address| foreign.contains(&address.index));
-    let addresses = addresses.map(|address| address.net.addr());
-    let all: BTreeSet<IpAddr> = addresses.filter(is_global).collect();
+    let subnets = addresses.map(|address| address.net);
+    let all: BTreeSet<IpNet> = subnets.filter(|net| is_global(&net.addr())).collect();
     Ok(all.into_iter().collect())
-}
-
-/// A network's bridge, a tunnel, or a container's cable.
-fn is_ours(link: &Link) -> bool {
-    let alias = link.alias.as_deref().unwrap_or_default();
-    alias.starts_with(TUNNEL)
-        || alias.starts_with(NETWORK)
-        || fairlead_plugins::is_host_name(&link.name)
 }
 
 fn is_global(ip: &IpAddr) -> bool {
@@ -100,54 +91,14 @@ fn segments(config: &Config) -> BTreeMap<String, IpNet> {
     all
 }
 
-fn tunnels(route: &mut Route, links: &[Link]) -> Result<Vec<TunnelReport>, KernelError> {
-    let mut all = Vec::new();
-    for link in links {
-        let alias = link.alias.as_deref().unwrap_or_default();
-        let (Ok(device), state) = (link.name.parse(), state(link)) else {
-            continue;
-        };
-        if let (Some(peer), Some(tunnel)) = (alias.strip_prefix(TUNNEL), &link.tunnel) {
-            all.push(TunnelReport {
-                network: None,
-                peer: peer.to_owned(),
-                device,
-                mode: mode(link),
-                local: tunnel.local,
-                remote: tunnel.remote,
-                state,
-            });
-        } else if let (Some(network), Some(vxlan)) = (alias.strip_prefix(NETWORK), &link.vxlan) {
-            let Some(local) = vxlan.local else {
-                continue;
-            };
-            let network: Option<NetworkName> = network.parse().ok();
-            let peers = route.neighbours(link.index)?.into_iter();
-            let remotes: BTreeSet<IpAddr> = peers
-                .filter(|entry| entry.forwarding)
-                .map(|entry| entry.address)
-                .collect();
-            all.extend(remotes.into_iter().map(|remote| TunnelReport {
-                network: network.clone(),
-                peer: remote.to_string(),
-                device: device.clone(),
-                mode: mode(link),
-                local,
-                remote,
-                state: state.clone(),
-            }));
-        }
-    }
-    Ok(all)
-}
-
-fn state(link: &Link) -> String {
-    if link.up { UP } else { "down" }.to_owned()
-}
-
-fn mode(link: &Link) -> String {
-    link.kind
-        .as_ref()
-        .map(LinkKind::to_string)
-        .unwrap_or_default()
+fn told(seen: TunnelSeen) -> Option<TunnelReport> {
+    Some(TunnelReport {
+        network: seen.network.and_then(|network| network.parse().ok()),
+        peer: seen.node,
+        device: seen.link,
+        mode: seen.mode.to_owned(),
+        local: seen.local?,
+        remote: seen.remote,
+        state: if seen.up { UP } else { "down" }.to_owned(),
+    })
 }

@@ -5,7 +5,7 @@ mod underlay;
 mod way;
 
 pub(crate) use underlay::Underlay;
-pub(crate) use way::{Device, Path, Share, Way, vxlan_mac};
+pub(crate) use way::{Device, ENDPOINT_NAME, Path, Share, Way, vxlan_mac};
 
 use fairlead_config::{Network, NetworkKind};
 use ipnet::IpNet;

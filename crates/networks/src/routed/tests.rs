@@ -310,7 +310,7 @@ fn ipv6_goes_by_ipv6_tunnels() {
 fn what_somebody_else_made_is_not_touched_and_names_do_not_collide() {
     let mut model = machine();
     model.add_link("flt0", LinkKind::Veth, None);
-    model.add_link("ovx_back", LinkKind::Vxlan, None);
+    model.add_link("ovx_back", LinkKind::Vxlan, Some("somebody's"));
     let wanted = desired([with(back(), Tunnel::Always, TunnelMode::Vxlan)], known());
     let report = model.setup(&wanted);
     assert!(
@@ -409,4 +409,116 @@ fn a_change_costs_work_in_proportion_to_the_change() {
     );
     model.observed.routes.remove(17);
     assert_eq!(ways(&model.setup(&wanted)).len(), 1);
+}
+
+/// As `kill -9` between the making of a link and its mark leaves it.
+#[test]
+fn what_is_half_made_is_made_anew() {
+    use Tunnel::Always;
+    for mode in [TunnelMode::Ipip, TunnelMode::Vxlan] {
+        let mut model = machine();
+        let wanted = desired([with(back(), Always, mode)], known());
+        model.setup(&wanted);
+        let whole = model.snapshot();
+        let ours = ["flt0", "ovx_back"];
+        let half = model.observed.links.iter_mut();
+        for link in half.filter(|l| ours.contains(&l.name.as_str())) {
+            (link.up, link.alias) = (false, None);
+        }
+        model
+            .observed
+            .routes
+            .retain(|r| !ours.contains(&r.link.as_str()));
+        model.observed.peers.clear();
+        let report = model.setup(&wanted);
+        assert!(report.is_complete(), "{report:?}");
+        assert!(ways(&report)[0].starts_with("delete "), "{report:?}");
+        assert!(model.setup(&wanted).steps.is_empty());
+        let renamed = |all: &[String]| {
+            let all = all.iter().map(|line| line.replace("flt2", "flt0"));
+            let mut all: Vec<String> = all.collect();
+            all.sort();
+            all
+        };
+        assert_eq!(renamed(&model.snapshot()), renamed(&whole));
+    }
+}
+
+/// A node that tunnels where the other does not is not heard: both decide by what both see.
+#[test]
+fn what_the_other_node_does_not_see_as_a_neighbour_is_none() {
+    let mut model = machine();
+    let mut wider = known();
+    wider.tell_subnets("n2", vec!["192.168.1.2/32".parse().unwrap()]);
+    let report = model.setup(&desired([back()], wider.clone()));
+    assert!(
+        ways(&report)[0].starts_with("create ipip tunnel flt0 from 192.168.1.1 to 192.168.1.2"),
+        "{report:?}"
+    );
+    wider.tell_subnets("n2", vec!["192.168.1.2/24".parse().unwrap()]);
+    let report = model.setup(&desired([back()], wider));
+    assert_eq!(
+        ways(&report)[0],
+        "change route 10.11.4.0/22 via 192.168.1.2 dev eth0"
+    );
+}
+
+#[test]
+fn a_link_that_is_down_for_a_moment_changes_nothing_but_is_told() {
+    let mut model = machine();
+    let wanted = desired([back()], known());
+    model.setup(&wanted);
+    let eth0 = model.observed.links.iter_mut().find(|l| l.name == "eth0");
+    eth0.unwrap().up = false;
+    let before = model.snapshot();
+    let report = model.setup(&wanted);
+    assert!(report.steps.is_empty(), "{report:?}");
+    assert!(
+        matches!(&report.problems[..], [NetworkError::LinkDown { link, .. }] if link.as_str() == "eth0"),
+        "{report:?}"
+    );
+    assert_eq!(model.snapshot(), before);
+}
+
+#[test]
+fn an_endpoint_on_the_loopback_interface_is_this_nodes() {
+    let mut model = machine();
+    let lo = model.add_link("lo", LinkKind::Other("loopback".into()), None);
+    model.observed.links.last_mut().unwrap().loopback = true;
+    model.add_address(lo, "203.0.113.1/32");
+    let mut network = with(back(), Tunnel::Always, TunnelMode::Ipip);
+    let routed = network.routed.as_mut().unwrap();
+    routed.endpoints.insert("n1".into(), "203.0.113.1".into());
+    let report = model.setup(&desired([network], known()));
+    assert!(report.is_complete(), "{report:?}");
+    assert!(ways(&report)[0].contains("from 203.0.113.1 to 192.168.1.2"));
+}
+
+#[test]
+fn while_nothing_is_known_of_the_ways_containers_get_what_the_bridge_has() {
+    let mut model = machine();
+    model.setup(&desired(
+        [with(back(), Tunnel::Always, TunnelMode::Vxlan)],
+        known(),
+    ));
+    let report = model.setup(&desired(
+        [with(back(), Tunnel::Always, TunnelMode::Vxlan)],
+        Known::default(),
+    ));
+    assert!(report.steps.is_empty(), "{report:?}");
+    assert_eq!(report.problems.len(), 2);
+}
+
+#[test]
+fn a_table_that_has_no_name_here_keeps_what_is_in_it() {
+    let mut model = machine();
+    let mut network = back();
+    network.routed.as_mut().unwrap().tables = vec!["100".into()];
+    model.setup(&desired([network.clone()], known()));
+    let routes = model.observed.routes.clone();
+    assert_eq!(routes.len(), 3);
+    network.routed.as_mut().unwrap().tables = vec!["mesh".into()];
+    let report = model.setup(&desired([network], known()));
+    assert_eq!(model.observed.routes, routes, "{report:?}");
+    assert!(matches!(&report.problems[..], [NetworkError::Table { .. }]));
 }

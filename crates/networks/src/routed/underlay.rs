@@ -6,34 +6,50 @@ use fairlead_types::IfName;
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// The greatest packet of a link about which nothing is known, in bytes.
+/// The greatest packet of a path about which nothing is known, in bytes.
 const ETHERNET: u32 = 1500;
 
 /// What of this node's links and addresses is not of our own making.
 #[derive(Debug, Default)]
 pub(crate) struct Underlay {
     subnets: Vec<Subnet>,
+    /// Addresses that are on no link to others: kept on the loopback interface, they are
+    /// reached by whatever way leads here.
+    apart: Vec<IpAddr>,
 }
 
 #[derive(Debug)]
-struct Subnet {
+pub(crate) struct Subnet {
+    /// Our address there, with the length of the subnet's prefix.
     net: IpNet,
-    link: IfName,
-    mtu: u32,
-    up: bool,
+    /// The link.
+    pub(crate) link: IfName,
+    /// Its greatest packet, in bytes.
+    pub(crate) mtu: u32,
+    /// Whether it is up.
+    pub(crate) up: bool,
+}
+
+impl Subnet {
+    /// Our address there.
+    pub(crate) fn own(&self) -> IpAddr {
+        self.net.addr()
+    }
 }
 
 impl Underlay {
     /// Those of a node's links and addresses that lead to other nodes.
     pub(crate) fn of(links: &[Link], addresses: &[Address]) -> Self {
-        let mut subnets = Vec::new();
+        let mut underlay = Self::default();
         for address in addresses.iter().filter(|a| !a.link_local) {
             let link = links.iter().find(|link| link.index == address.index);
-            let Some(link) = link.filter(|l| !l.loopback && !is_of_ours(l)) else {
+            let Some(link) = link.filter(|link| !is_of_ours(link)) else {
                 continue;
             };
-            if let Ok(name) = IfName::new(&link.name) {
-                subnets.push(Subnet {
+            if link.loopback {
+                underlay.apart.push(address.net.addr());
+            } else if let Ok(name) = IfName::new(&link.name) {
+                underlay.subnets.push(Subnet {
                     net: address.net,
                     link: name,
                     mtu: link.mtu,
@@ -41,25 +57,29 @@ impl Underlay {
                 });
             }
         }
-        Self { subnets }
+        underlay
     }
 
-    /// The link that an address is a neighbour on, and its greatest packet: the one
+    /// The link that an address is a neighbour on: one that is up, else one that is down,
     /// with the longest prefix that holds it.
-    pub(crate) fn common_link(&self, address: IpAddr) -> Option<(&IfName, u32)> {
+    pub(crate) fn common_link(&self, address: IpAddr) -> Option<&Subnet> {
         let holding = self
             .subnets
             .iter()
-            .filter(|s| s.up && s.net.contains(&address) && s.net.addr() != address);
-        let closest = holding.max_by_key(|s| s.net.prefix_len())?;
-        Some((&closest.link, closest.mtu))
+            .filter(|s| s.net.contains(&address) && s.net.addr() != address);
+        holding.max_by_key(|s| (s.up, s.net.prefix_len()))
     }
 
     /// The greatest packet of the link that has an address, if one has it.
     pub(crate) fn mtu_of(&self, address: IpAddr) -> Option<u32> {
-        let mut own = self.subnets.iter().filter(|s| s.net.addr() == address);
-        // An address kept on the loopback interface or /32 tells nothing of the path.
-        own.next()
-            .map(|s| if s.mtu == 0 { ETHERNET } else { s.mtu })
+        let own = self.subnets.iter().find(|s| s.own() == address);
+        if let Some(own) = own {
+            return Some(own.mtu);
+        }
+        // It is not known which link the packets take: the least of all is safe.
+        let least = || self.subnets.iter().filter(|s| s.up).map(|s| s.mtu).min();
+        self.apart
+            .contains(&address)
+            .then(|| least().unwrap_or(ETHERNET))
     }
 }

@@ -13,6 +13,9 @@ use std::net::IpAddr;
 /// The UDP port of VXLAN (RFC 7348).
 const VXLAN_PORT: u16 = 4789;
 
+/// How the names of VXLAN endpoints begin; the network follows.
+pub(crate) const ENDPOINT_NAME: &str = "ovx_";
+
 /// What a node's part of a routed bridge is.
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
@@ -98,7 +101,7 @@ pub(crate) struct Device {
 /// The name of a network's VXLAN endpoint. A network's name leaves room for it: its
 /// bridge has a prefix of the same length.
 fn device_name(network: &Network) -> Option<IfName> {
-    IfName::new(format!("ovx_{}", network.name)).ok()
+    IfName::new(format!("{ENDPOINT_NAME}{}", network.name)).ok()
 }
 
 /// The hardware address of the VXLAN endpoint of the node with that segment: the
@@ -172,7 +175,9 @@ impl<'a> Share<'a> {
                     // What may be known again in a moment; the rest is as declared.
                     if matches!(
                         error,
-                        NetworkError::Unresolved { .. } | NetworkError::NotLocal { .. }
+                        NetworkError::Unresolved { .. }
+                            | NetworkError::NotLocal { .. }
+                            | NetworkError::LinkDown { .. }
                     ) {
                         share.unknown.push(*segment);
                     }
@@ -244,10 +249,7 @@ impl<'a> Finder<'a, '_> {
             (when, None) => {
                 let mut all = self.addresses(peer)?;
                 all.retain(|address| address.is_ipv4() == self.is_v4());
-                let near = all.iter().copied();
-                let near = near
-                    .clone()
-                    .find(|a| self.underlay.common_link(*a).is_some());
+                let near = all.iter().copied().find(|a| self.is_near(peer, *a));
                 match (near.or(all.first().copied()), when) {
                     (_, When::Auto) if near.is_none() => return Ok(None),
                     (Some(address), _) => address,
@@ -255,15 +257,29 @@ impl<'a> Finder<'a, '_> {
                 }
             }
         };
-        let Some((link, mtu)) = self.underlay.common_link(gateway) else {
+        let Some(common) = self.underlay.common_link(gateway) else {
             return Err(NetworkError::NotOnLink {
                 network: self.network.name.clone(),
                 node: peer.to_owned(),
                 address: gateway,
             });
         };
-        let link = link.clone();
-        Ok(Some((Way::Direct { gateway, link }, mtu)))
+        if !common.up {
+            return Err(NetworkError::LinkDown {
+                network: self.network.name.clone(),
+                node: peer.to_owned(),
+                link: common.link.clone(),
+            });
+        }
+        let link = common.link.clone();
+        Ok(Some((Way::Direct { gateway, link }, common.mtu)))
+    }
+
+    /// Whether both nodes are neighbours on a link, as each of them sees it: a node that
+    /// sends through a tunnel where the other has none is not heard.
+    fn is_near(&self, peer: &str, address: IpAddr) -> bool {
+        let common = self.underlay.common_link(address);
+        common.is_some_and(|common| self.known.sees(peer, common.own()))
     }
 
     fn no_family(&self, node: &str) -> NetworkError {

@@ -8,6 +8,7 @@ mod path_step;
 mod paths;
 mod plan;
 mod record;
+mod seen;
 mod step;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -17,9 +18,10 @@ mod tests;
 pub use observe::{Desired, Observed};
 pub(crate) use path_step::mode;
 pub use path_step::{PathRoute, PathStep, Peer, TunnelLink, VxlanLink};
-pub(crate) use plan::is_of_ours;
+pub use plan::is_of_ours;
 pub use plan::{Plan, plan};
 pub use record::Recorded;
+pub use seen::{TunnelSeen, tunnels};
 pub use step::{Job, Step};
 
 use crate::{Known, NetworkError, files};
@@ -92,7 +94,10 @@ pub fn setup(config: &Config, known: &Known, dry_run: bool) -> Result<Report, Ne
 /// Waits for another setup to end: both would make the same steps.
 fn lock(config: &Config) -> Result<File, NetworkError> {
     let dir = config.root().run();
-    std::fs::create_dir_all(&dir).map_err(|e| files::error("make directory", &dir, e))?;
+    config
+        .root()
+        .make_run()
+        .map_err(|e| files::error("make directory", &dir, e))?;
     let path = dir.join("networks.lock");
     let file = File::create(&path).map_err(|e| files::error("open", &path, e))?;
     file.lock().map_err(|e| files::error("lock", &path, e))?;

@@ -201,7 +201,7 @@ fn routes(route: &mut Route, links: &[Link]) -> Result<Vec<PathRoute>, KernelErr
 }
 
 /// What our VXLAN endpoints know: a peer has an entry of each table.
-fn peers(route: &mut Route, links: &[Link]) -> Result<Vec<Peer>, KernelError> {
+pub(super) fn peers(route: &mut Route, links: &[Link]) -> Result<Vec<Peer>, KernelError> {
     let mut peers = Vec::new();
     for link in links.iter().filter(|link| endpoint_of(link).is_some()) {
         let Ok(name) = IfName::new(&link.name) else {

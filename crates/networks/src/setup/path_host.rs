@@ -3,7 +3,7 @@
 use super::host::Host;
 use super::observe::PROTOCOL;
 use super::path_step::{PathRoute, PathStep, Peer, TunnelLink, VxlanLink};
-use super::paths::{endpoint_of, tunnel_mark, tunnel_to};
+use super::paths::{endpoint_of, is_unfinished, tunnel_mark, tunnel_to};
 use super::plan::mark;
 use crate::NetworkError;
 use fairlead_kernel::KernelError;
@@ -17,13 +17,13 @@ impl Host {
     pub(super) fn path(&mut self, step: &PathStep) -> Result<(), NetworkError> {
         match step {
             PathStep::CreateTunnel(link) => self.create_tunnel(link),
-            PathStep::DeleteTunnel(TunnelLink { link, .. }) => {
-                self.delete(link, |link| tunnel_to(link).is_some())
-            }
+            PathStep::DeleteTunnel(TunnelLink { link, .. }) => self.delete(link, |link| {
+                tunnel_to(link).is_some() || is_unfinished(link)
+            }),
             PathStep::CreateVxlan(link) => self.create_vxlan(link),
-            PathStep::DeleteVxlan(VxlanLink { link, .. }) => {
-                self.delete(link, |link| endpoint_of(link).is_some())
-            }
+            PathStep::DeleteVxlan(VxlanLink { link, .. }) => self.delete(link, |link| {
+                endpoint_of(link).is_some() || is_unfinished(link)
+            }),
             PathStep::SetPeer(peer) => {
                 for entry in self.entries(peer)? {
                     self.route.set_neighbour(&entry)?;
@@ -63,7 +63,7 @@ impl Host {
     }
 
     fn create_tunnel(&mut self, new: &TunnelLink) -> Result<(), NetworkError> {
-        let kind = NewLinkKind::Tunnel(new.tunnel.clone());
+        let kind = NewLinkKind::Tunnel(new.tunnel);
         self.create_marked((&new.link, None, new.mtu), kind, tunnel_mark(&new.node))
     }
 

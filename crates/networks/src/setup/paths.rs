@@ -8,7 +8,7 @@ use super::step::Step;
 use crate::NetworkError;
 use crate::address::bridge_address;
 use crate::generate;
-use crate::routed::{Device, Path, Share, Way, vxlan_mac};
+use crate::routed::{Device, ENDPOINT_NAME, Path, Share, Way, vxlan_mac};
 use crate::tables::MAIN;
 use fairlead_kernel::route::{Link, LinkKind, Tunnel};
 use fairlead_types::{IfName, Mac};
@@ -35,6 +35,18 @@ pub(super) fn tunnel_to(link: &Link) -> Option<&str> {
 pub(super) fn endpoint_of(link: &Link) -> Option<&str> {
     let vxlan = link.kind == Some(LinkKind::Vxlan);
     link.alias.as_deref().filter(|_| vxlan).and_then(marked)
+}
+
+/// Whether a link is what a setup left that was killed between making and marking it:
+/// from then on it is up.
+pub(super) fn is_unfinished(link: &Link) -> bool {
+    let number = link.name.strip_prefix(TUNNEL_NAME).unwrap_or_default();
+    let is_tunnel = link.tunnel.is_some()
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_endpoint = link.kind == Some(LinkKind::Vxlan) && link.name.starts_with(ENDPOINT_NAME);
+    let is_marked = link.alias.as_ref().is_some_and(|alias| !alias.is_empty());
+    !link.up && !is_marked && (is_tunnel || is_endpoint)
 }
 
 /// What the ways of all networks need together, and what of it is there.
@@ -81,7 +93,8 @@ impl<'a> Ways<'a> {
             return Ok((name.clone(), Vec::new()));
         }
         let there = self.observed.links.iter();
-        let there = there.filter(|link| link.tunnel.as_ref() == Some(tunnel));
+        let there =
+            there.filter(|link| link.tunnel.as_ref() == Some(tunnel) && !is_unfinished(link));
         let mut there: Vec<&Link> = there.collect();
         there.sort_by_key(|link| tunnel_to(link).is_none());
         let link = match there.first() {
@@ -102,7 +115,7 @@ impl<'a> Ways<'a> {
             }
             _ => {
                 let link = self.free_name();
-                let (node, tunnel) = (path.node.to_owned(), tunnel.clone());
+                let (node, tunnel) = (path.node.to_owned(), *tunnel);
                 let new = TunnelLink {
                     link: link.clone(),
                     node,
@@ -112,7 +125,7 @@ impl<'a> Ways<'a> {
                 (link, vec![PathStep::CreateTunnel(new).into()])
             }
         };
-        self.tunnels.insert(name.clone(), tunnel.clone());
+        self.tunnels.insert(name.clone(), *tunnel);
         Ok((name, steps))
     }
 
@@ -147,7 +160,8 @@ impl<'a> Ways<'a> {
             mtu: device.mtu,
         };
         self.devices.insert(device.name.clone());
-        let Some(link) = self.observed.link(device.name.as_str()) else {
+        let link = self.observed.link(device.name.as_str());
+        let Some(link) = link.filter(|link| !is_unfinished(link)) else {
             return Ok(vec![PathStep::CreateVxlan(wanted).into()]);
         };
         if endpoint_of(link).is_none() {
@@ -219,6 +233,7 @@ pub(super) fn mend(link: &Link, name: &IfName, mtu: u32) -> Vec<Step> {
 impl<'a> Planner<'a> {
     /// The ways of all networks, and what leads nowhere any more.
     pub(super) fn ways(&mut self) {
+        self.unfinished_ways();
         let mut ways = Ways::new(self.observed);
         ways.kept = self.kept_ranges();
         let shares = std::mem::take(&mut self.shares);
@@ -228,6 +243,33 @@ impl<'a> Planner<'a> {
         }
         self.shares = shares;
         self.stale_ways(&ways);
+    }
+
+    /// What is half made is in the way of what is to be made.
+    fn unfinished_ways(&mut self) {
+        for link in self.observed.links.iter().filter(|l| is_unfinished(l)) {
+            let Ok(name) = IfName::new(&link.name) else {
+                continue;
+            };
+            let (mac, mtu) = (link.mac.unwrap_or(Mac([0; 6])), link.mtu);
+            let step = match (&link.tunnel, &link.vxlan) {
+                (Some(tunnel), _) => PathStep::DeleteTunnel(TunnelLink {
+                    link: name,
+                    node: String::new(),
+                    tunnel: *tunnel,
+                    mtu,
+                }),
+                (None, Some(vxlan)) => PathStep::DeleteVxlan(VxlanLink {
+                    link: name,
+                    network: String::new(),
+                    vxlan: vxlan.clone(),
+                    mac,
+                    mtu,
+                }),
+                (None, None) => continue,
+            };
+            self.push(None, vec![step.into()]);
+        }
     }
 
     /// What was made for networks whose declaration is faulty stays.
@@ -248,7 +290,11 @@ impl<'a> Planner<'a> {
             ways.kept.extend(&share.network.ranges);
             return;
         }
-        let tables = self.tables(share);
+        let (tables, all) = self.tables(share);
+        if !all {
+            // What the name stood for before is not known: what is there stays.
+            ways.kept.extend(&share.network.ranges);
+        }
         if let Some(device) = &share.device {
             match ways.device(share, device) {
                 Ok(steps) => self.push(Some(name), steps),
@@ -284,10 +330,11 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The numbers of a network's routing tables.
-    fn tables(&mut self, share: &Share<'_>) -> Vec<u32> {
+    /// The numbers of a network's routing tables, and whether that is all of them.
+    fn tables(&mut self, share: &Share<'_>) -> (Vec<u32>, bool) {
         let names = share.network.routed.iter().flat_map(|r| &r.tables);
         let mut numbers = Vec::new();
+        let problems = self.plan.problems.len();
         for name in names {
             match self.observed.tables.number(name) {
                 Some(number) if !numbers.contains(&number) => numbers.push(number),
@@ -298,7 +345,7 @@ impl<'a> Planner<'a> {
                 }),
             }
         }
-        numbers
+        (numbers, problems == self.plan.problems.len())
     }
 
     /// Routes first, then what they led through.
@@ -332,7 +379,7 @@ impl<'a> Planner<'a> {
                     PathStep::DeleteTunnel(TunnelLink {
                         link: name,
                         node: node.to_owned(),
-                        tunnel: tunnel.clone(),
+                        tunnel: *tunnel,
                         mtu: link.mtu,
                     })
                 }

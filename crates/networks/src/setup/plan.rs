@@ -28,7 +28,8 @@ pub(super) fn marked(alias: &str) -> Option<&str> {
 }
 
 /// Whether a link is one that setup or a plugin made: a bridge, a tunnel, an endpoint.
-pub(crate) fn is_of_ours(link: &Link) -> bool {
+#[must_use]
+pub fn is_of_ours(link: &Link) -> bool {
     let alias = link.alias.as_deref().unwrap_or_default();
     marked(alias).is_some() || tunnel_to(link).is_some() || link.name.starts_with("obr_")
 }
@@ -123,7 +124,10 @@ impl<'a> Planner<'a> {
         let computed = share.and_then(|share| share.mtu);
         let unsure = share.is_some_and(|share| !share.unknown.is_empty());
         let least = bridge.filter(|_| unsure).map(|link| link.mtu);
-        let computed = computed.map(|mtu| least.map_or(mtu, |least| mtu.min(least)));
+        let computed = match (computed, least) {
+            (Some(mtu), Some(least)) => Some(mtu.min(least)),
+            (computed, least) => computed.or(least),
+        };
         network.mtu.or(computed)
     }
 
