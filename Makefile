@@ -31,8 +31,9 @@ lint: ## formatter and clippy, warnings are errors
 fmt: ## format the code
 	$(CARGO) fmt --all
 
-bench: deps build ## measure against the reference plugins and the kernel's floor
+bench: deps build ## measure against the reference plugins and the kernel's floor, and in a large cluster
 	$(CARGO) run --locked --release --package fairlead-bench
+	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-size
 
 install: build ## install the binary and its names below PREFIX (default /usr/local)
 	install -D -m 0755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/fairlead

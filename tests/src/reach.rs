@@ -1,6 +1,9 @@
 //! Packets between containers: of full size, and without a gap.
 
-use std::process::{Child, Command, Stdio};
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::cluster::Container;
@@ -83,6 +86,8 @@ pub fn too_long(place: &impl Place, address: &str, mtu: u64) {
 #[derive(Debug)]
 pub struct Pinging {
     child: Child,
+    /// Where it prints: a pipe would be full after a minute.
+    log: PathBuf,
     what: String,
 }
 
@@ -96,18 +101,32 @@ impl Pinging {
     pub fn start(from: &Container<'_>, to: &Container<'_>) -> Self {
         let address = to.address();
         from.sandbox.ping(&address);
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = from.sandbox.node().path(&format!("/run/ping.{number}"));
+        let file = File::create(&log).expect("a file on the node");
         let child = from
             .sandbox
             .command("ping")
             .args(["-n", "-i", "0.05", &address])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(file)
             .spawn()
             .expect("ping can be started");
-        Self {
+        let pinging = Self {
             child,
+            log,
             what: format!("{} -> {address}", from.address()),
-        }
+        };
+        // From here on an interruption makes it say how it went.
+        eventually(patience(), || match pinging.printed() {
+            printed if printed.contains("icmp_seq=") => Ok(()),
+            printed => Err(printed),
+        });
+        pinging
+    }
+
+    fn printed(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Ends it and returns the numbers of the packets without an answer. The
@@ -122,10 +141,8 @@ impl Pinging {
             .args(["-s", "INT", &self.child.id().to_string()])
             .status();
         assert!(interrupt.expect("kill can be started").success());
-        let mut printed = String::new();
-        if let Some(mut stdout) = self.child.stdout.take() {
-            std::io::Read::read_to_string(&mut stdout, &mut printed).expect("text");
-        }
+        self.child.wait().expect("the end of ping");
+        let printed = self.printed();
         let sent: u64 = printed
             .lines()
             .find_map(|line| line.split_once(" packets transmitted")?.0.parse().ok())

@@ -84,6 +84,26 @@ fn who_cannot_join_is_told_why() {
     a_configuration_of_ones_own(&cluster);
 }
 
+/// Two machines of one name would share a segment.
+#[test]
+fn the_name_of_a_node_that_lives_is_taken() {
+    let cluster = Cluster::new(Plan {
+        nodes: 2,
+        far: 0,
+        etcd: 1,
+    });
+    cluster.join(1).done();
+    cluster.declare("back", &["type=routed_bridge", "network=10.11.0.0/16"]);
+    let agent = Agent::start(cluster.node(1));
+    let second = cluster.node(2);
+    second.run("hostname node1");
+    let line = format!("fairlead node join --etcd {}", cluster.etcd.urls());
+    refused(second, &line, &["node1", "hostname"]);
+    // Who has joined may say so again, while its agent lives.
+    cluster.join(1).done();
+    drop(agent);
+}
+
 /// A node that has networks already does not lose them unasked.
 fn a_configuration_of_ones_own(cluster: &Cluster) {
     let node = cluster.node(2);
@@ -231,10 +251,14 @@ fn passwords(cluster: &Cluster, good: &str) {
 }
 
 /// What is typed about networks, and what is told at once.
-const REFUSED: [(&str, &[&str]); 7] = [
+const REFUSED: [(&str, &[&str]); 8] = [
     (
         "network#bad.type=routed_bridge --kw network#bad.network=10.12.0.0/24 --kw network#bad.ips_per_node=256",
         &["network#bad.ips_per_node", "3 times", "10.12.0.0/24"],
+    ),
+    (
+        "network#good.network=10.20.0.0/16",
+        &["network#good.subnet@node1", "10.11.0.0/22", "10.20.0.0/16"],
     ),
     (
         "network#good.tunnel=sometimes",
@@ -265,7 +289,7 @@ type Faulty = (
     &'static [&'static str],
     &'static [&'static str],
 );
-const FAULTY: [Faulty; 5] = [
+const FAULTY: [Faulty; 6] = [
     (
         "mode",
         &["network=10.13.0.0/16", "tunnel_mode=ip6ip6"],
@@ -294,6 +318,16 @@ const FAULTY: [Faulty; 5] = [
             "tables=main nosuch",
         ],
         &["network table", "nosuch", "rt_tables"],
+    ),
+    (
+        "away",
+        &[
+            "network=10.18.0.0/16",
+            "tunnel_mode=vxlan",
+            "tunnel=always",
+            "addr@node1=192.168.1.99",
+        ],
+        &["network away", "192.168.1.99", "network#away.addr@node1"],
     ),
     (
         "lost",

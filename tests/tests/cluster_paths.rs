@@ -6,6 +6,7 @@ use fairlead_tests::{
     reach_each_other,
 };
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 /// What the document's lines declare, with the values that its links had.
 const DOCUMENT: [&str; 5] = [
@@ -250,6 +251,81 @@ fn both_families_and_other_tables() {
     cluster.node(2).sh(line).done();
     cluster.goes(1, &[four, six], patience());
     control_answers(&cluster);
+    by_another_mesh(&cluster);
+}
+
+/// Next hops that are given, as those of a mesh of its own; and a size that is given.
+fn by_another_mesh(cluster: &Cluster) {
+    for k in cluster.numbers() {
+        cluster
+            .node(k)
+            .run(&format!("ip address add 172.16.0.{k}/24 dev eth0"));
+    }
+    let options = [
+        "gateway@node1=172.16.0.1",
+        "gateway@node2=172.16.0.2",
+        "mtu=1400",
+    ];
+    cluster.declare("four", &options);
+    let four = "10.12.0.64/26 via 172.16.0.2 dev eth0";
+    let six = "fd00:1::400/118 via 2001:db8:1::2 dev eth0";
+    cluster.goes(1, &[four, six], patience());
+    eventually(patience(), || {
+        let ways = cluster.ways(2);
+        match ways
+            .iter()
+            .any(|way| way == "10.12.0.0/26 via 172.16.0.1 dev eth0")
+        {
+            true => Ok(()),
+            false => Err(ways),
+        }
+    });
+    let one = cluster.container(1, "four", "mesh1");
+    let two = cluster.container(2, "four", "mesh2");
+    assert_eq!([one.mtu(), two.mtu()], [1400; 2]);
+    reach_each_other(&one, &two);
+    // Between networks of the cluster nothing is translated either.
+    cluster.declare("more", &["type=routed_bridge", "network=10.14.0.0/16"]);
+    cluster.segments("more");
+    let other = cluster.container(2, "more", "more2");
+    let server = Server::start(&other.sandbox, Transport::Tcp, 0, "more");
+    one.sandbox.ping(&other.address());
+    let asked = Transport::Tcp.ask(&one.sandbox, &other.address(), server.port());
+    assert_eq!(asked.client.to_string(), one.address());
+}
+
+#[test]
+fn a_node_that_gets_another_address_is_found_there() {
+    let cluster = Cluster::new(Plan {
+        nodes: 2,
+        far: 0,
+        etcd: 1,
+    });
+    let _agents = cluster.up();
+    cluster.declare("back", &["type=routed_bridge", "network=10.11.0.0/16"]);
+    cluster.segments("back");
+    cluster.goes(1, &["10.11.4.0/22 via 192.168.1.2 dev eth0"], patience());
+    let one = cluster.container(1, "back", "one");
+    let two = cluster.container(2, "back", "two");
+    reach_each_other(&one, &two);
+    for k in cluster.numbers() {
+        let hosts = cluster.node(k).read("/run/hosts");
+        let moved = hosts.replace("192.168.1.2 ", "192.168.1.52 ");
+        assert_ne!(moved, hosts);
+        cluster.node(k).write("/run/hosts", &moved);
+    }
+    let node = cluster.node(2);
+    // The kernel takes the routes by the old one away with it, ours too.
+    node.run("ip address del 192.168.1.2/24 dev eth0");
+    node.run("ip address add 192.168.1.52/24 dev eth0");
+    node.run("ip route add default via 192.168.1.254");
+    // Other nodes are told by shared state, and look the name up again.
+    let start = Instant::now();
+    let limit = Duration::from_secs(45);
+    cluster.goes(1, &["10.11.4.0/22 via 192.168.1.52 dev eth0"], limit);
+    cluster.goes(2, &["10.11.0.0/22 via 192.168.1.1 dev eth0"], limit);
+    println!("found at its new address after {:?}", start.elapsed());
+    reach_each_other(&one, &two);
 }
 
 /// What monitoring asks.

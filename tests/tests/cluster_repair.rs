@@ -75,6 +75,10 @@ fn what_is_broken_is_repaired_and_what_is_not_ours_is_left() {
     let two = cluster.container(2, "back", "two");
     let far = cluster.container(3, "back", "far");
     foreign(node);
+    // A published port is among what a flush takes away.
+    let _shop = node.sandbox("shop");
+    node.sh("fairlead attach back --netns /run/netns/shop --publish 8080:80")
+        .done();
     let outside = Server::start(&cluster.outside(), Transport::Tcp, 0, "outside");
     let works = || {
         reach_each_other(&one, &two);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fairlead_tests::{Cluster, Node, Pinging, Place, Plan, eventually, reach_each_other};
+use fairlead_tests::{
+    Agent, Cluster, Node, Pinging, Place, Plan, eventually, gateway, reach_each_other,
+};
 
 /// The time a restoration may take until all nodes agree.
 const SOON: Duration = Duration::from_secs(20);
@@ -127,4 +129,55 @@ fn who_was_away_takes_what_was_changed_after_the_restoration() {
     all_get(&cluster, "obr_late");
     assert_eq!(cluster.segments("back"), before);
     pinging.lost_nothing();
+}
+
+#[test]
+fn a_node_that_boots_without_etcd_is_what_it_was() {
+    let mut cluster = cluster();
+    let mut agents = cluster.up();
+    cluster.declare(
+        "back",
+        &[
+            "type=routed_bridge",
+            "network=10.11.0.0/16",
+            "tunnel_mode=vxlan",
+            "tunnel=always",
+        ],
+    );
+    let before = cluster.segments("back");
+    let ways = eventually(SOON, || {
+        let ways = cluster.ways(2);
+        if ways.len() == 2 { Ok(ways) } else { Err(ways) }
+    });
+    std::mem::forget(cluster.container(1, "back", "one"));
+    cluster.lose_etcd(&[0]);
+    agents.remove(1).daemon.kill();
+    let node = cluster.node(2);
+    node.run("nft flush ruleset");
+    for link in node
+        .link_names()
+        .iter()
+        .filter(|link| !matches!(link.as_str(), "lo" | "eth0"))
+    {
+        node.run(&format!("ip link delete {link}"));
+    }
+    node.run("rm -rf /run/fairlead-root/run");
+    assert_eq!(cluster.ways(2), [""; 0]);
+    let _agent = Agent::start(node);
+    assert_eq!(cluster.ways(2), ways);
+    assert_eq!(node.addresses("obr_back"), [gateway(&before[1])]);
+    std::mem::forget(cluster.container(2, "back", "two"));
+    reach_each_other(&cluster.attached(2, "two"), &cluster.attached(1, "one"));
+    // All see it as soon as they can.
+    cluster.restore_etcd(false);
+    eventually(SOON, || {
+        let status = cluster
+            .node(1)
+            .sh("fairlead net status --verbose --name back")
+            .done();
+        match status.contains("testbackend/svc/two") {
+            true => Ok(()),
+            false => Err(status),
+        }
+    });
 }

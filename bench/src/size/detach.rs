@@ -83,6 +83,10 @@ pub(super) fn measure(stage: &mut Stage, findings: &mut Findings) -> Result<()> 
         }
         table.lines.extend([one, all.note(note)]);
     }
+    let starts = (0..stage.extent.rounds).map(|_| starts(&stage.node, many));
+    let starts = starts.collect::<Result<Vec<_>>>()?;
+    let what = format!("{many} `fairlead --version` at once: starting processes alone");
+    table.lines.push(Line::times(what, starts));
     let agent = stage.agent.as_mut().context("no agent runs")?;
     settle(agent)?;
     let memory = agent.daemon.memory()?;
@@ -187,9 +191,17 @@ fn clients(host: &Host, count: usize) -> Result<Duration> {
 
 /// Starts one process after the other without waiting, then waits for all.
 fn processes(host: &Host, count: usize) -> Result<Duration> {
-    let calls: Vec<Call> = (0..count)
-        .map(|at| host.call(&format!("detach {NETWORK} --id {}", name(at))))
-        .collect();
+    let calls = (0..count).map(|at| host.call(&format!("detach {NETWORK} --id {}", name(at))));
+    at_once(host, calls.collect())
+}
+
+/// Starts as many processes that do nothing.
+fn starts(host: &Host, count: usize) -> Result<Duration> {
+    at_once(host, (0..count).map(|_| host.call("--version")).collect())
+}
+
+fn at_once(host: &Host, calls: Vec<Call>) -> Result<Duration> {
+    let count = calls.len();
     host.netns.run(|| {
         let begun = Instant::now();
         let started: std::io::Result<Vec<Child>> = calls.iter().map(spawn).collect();

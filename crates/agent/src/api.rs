@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use fairlead_attach::AttachError;
 use fairlead_cluster::NodeRow;
 use fairlead_control as control;
 use fairlead_plugins::Parts;
@@ -101,8 +102,14 @@ async fn detach(State(shared): Agent, body: Body) -> Answer<control::Detached> {
     same_node(&shared, asked.node)?;
     let _under_way = shared.requests.begin();
     let done = blocking(move || shared.node().detach_asked(asked)).await?;
-    done.map(Json)
-        .map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    done.map(Json).map_err(|error| {
+        let status = match error {
+            AttachError::NoCondition => StatusCode::BAD_REQUEST,
+            AttachError::ForCaller { .. } => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Refused(status, error.to_string())
+    })
 }
 
 async fn remove(State(shared): Agent, body: Body) -> Answer<control::Removed> {

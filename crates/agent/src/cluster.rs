@@ -30,6 +30,8 @@ pub(crate) struct Membership<'a> {
     pub(crate) over: &'a AtomicBool,
     /// Nodes came, went or reported since they were counted.
     pub(crate) recount: &'a AtomicBool,
+    /// Whether the node's name is this machine's, as far as shared state said.
+    pub(crate) registered: &'a AtomicBool,
 }
 
 impl Membership<'_> {
@@ -98,11 +100,13 @@ fn live(shared: &Shared, cluster: &Cluster, place: &Option<Place>) {
     }
     let over = AtomicBool::new(false);
     let recount = AtomicBool::new(true);
+    let registered = AtomicBool::new(false);
     let membership = Membership {
         shared,
         cluster,
         over: &over,
         recount: &recount,
+        registered: &registered,
     };
     std::thread::scope(|scope| {
         scope.spawn(|| follow::run(&membership));

@@ -11,8 +11,8 @@ use fairlead_networks::{Known, names_to_look_up};
 use sd_notify::NotifyState;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
@@ -42,8 +42,8 @@ pub(crate) struct Reconciler {
     /// What was wrong the last time.
     known: BTreeSet<Problem>,
     collected: Option<Instant>,
-    /// Whether garbage is being collected.
-    collecting: Arc<AtomicBool>,
+    /// What collects garbage, or did last.
+    collecting: Option<JoinHandle<()>>,
     names: Names,
     /// Whether somebody asks, who may know that names stand for other addresses now.
     look_anew: bool,
@@ -68,7 +68,7 @@ impl Reconciler {
             waiting: Vec::new(),
             known: BTreeSet::new(),
             collected: None,
-            collecting: Arc::default(),
+            collecting: None,
             names: Names::default(),
             look_anew: false,
             pulse: now,
@@ -193,27 +193,23 @@ impl Reconciler {
     /// time for each container, and the networks do not wait for it.
     fn collect(&mut self, node: &Arc<Node>) {
         let rests = self.collected.is_some_and(|at| at.elapsed() < GARBAGE);
-        if rests || self.collecting.load(Ordering::Acquire) {
+        let under_way = self.collecting.as_ref().is_some_and(|t| !t.is_finished());
+        if rests || under_way {
             return;
         }
         self.collected = Some(Instant::now());
-        self.collecting.store(true, Ordering::Release);
-        let (node, collecting) = (Arc::clone(node), Arc::clone(&self.collecting));
-        let started = std::thread::Builder::new()
-            .name("garbage".into())
-            .spawn(move || {
-                match node.gc(false) {
-                    Ok(report) => report
-                        .actions
-                        .iter()
-                        .for_each(|action| info!("remove {action}")),
-                    Err(error) => error!("{error}"),
-                }
-                collecting.store(false, Ordering::Release);
-            });
-        if let Err(error) = started {
-            error!("start a thread that collects garbage: {error}");
-            self.collecting.store(false, Ordering::Release);
+        let node = Arc::clone(node);
+        let collect = move || match node.gc(false) {
+            Ok(report) => report
+                .actions
+                .iter()
+                .for_each(|action| info!("remove {action}")),
+            Err(error) => error!("{error}"),
+        };
+        let thread = std::thread::Builder::new().name("garbage".into());
+        match thread.spawn(collect) {
+            Ok(thread) => self.collecting = Some(thread),
+            Err(error) => error!("start a thread that collects garbage: {error}"),
         }
     }
 

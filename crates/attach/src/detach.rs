@@ -2,13 +2,14 @@
 
 use crate::error::all;
 use crate::{AttachError, Node, Sandbox};
+use fairlead_cni::ConfList;
 use fairlead_control as control;
 use fairlead_kernel::NetNs;
+use fairlead_plugins::NAMES;
 use fairlead_store::{
     Actor, Attachment as Record, AttachmentFilter, AttachmentState, Claim, NetnsRef,
 };
 use fairlead_types::{ContainerId, IfName, NetworkName, ObjectName, Owner};
-use std::time::Duration;
 
 /// Which attachments are meant; every condition that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,10 +42,9 @@ impl Node {
     pub fn detach(&self, selector: &Selector) -> Result<Detached, AttachError> {
         let place = selector.sandbox.as_ref().map(Place::of);
         // The agent deletes the links of many detaches together.
-        let limit = Some(self.agent_limit());
         let answer: Option<control::Detached> =
             self.host()
-                .ask_agent(control::DETACH, limit, |node| control::DetachRequest {
+                .ask_agent(control::DETACH, |node| control::DetachRequest {
                     node: Some(node),
                     network: selector.network.clone(),
                     container: selector.container.clone(),
@@ -70,7 +70,9 @@ impl Node {
     /// errors of the answer.
     ///
     /// # Errors
-    /// [`AttachError::Store`] when the records cannot be read; nothing is done then.
+    /// [`AttachError::Store`] when the records cannot be read, [`AttachError::NoCondition`]
+    /// where everything would be meant, [`AttachError::ForCaller`] where plugins of other
+    /// makers have a part; nothing is done then.
     pub fn detach_asked(
         &self,
         asked: control::DetachRequest,
@@ -83,17 +85,18 @@ impl Node {
             object: asked.object,
             ifname: asked.ifname,
         };
+        if selector == Selector::default() && place.is_none() {
+            return Err(AttachError::NoCondition);
+        }
+        let records = self.selected(&selector, place.as_ref())?;
+        if let Some(record) = records.iter().find(|r| !is_built_in(r)) {
+            return Err(AttachError::ForCaller {
+                owner: Box::new(record.owner.clone()),
+            });
+        }
         let (owners, errors) = self.detach_here(&selector, place.as_ref())?;
         let errors = errors.iter().map(ToString::to_string).collect();
         Ok(control::Detached { owners, errors })
-    }
-
-    /// How long the agent may take for a detach: all plugins of a chain, each as long as
-    /// it may, and some more.
-    fn agent_limit(&self) -> Duration {
-        self.time_limit
-            .saturating_mul(2)
-            .max(Duration::from_secs(30))
     }
 
     fn detach_here(
@@ -162,6 +165,17 @@ impl Node {
             }
         }
     }
+}
+
+/// Whether all plugins of an attachment's chain are built in. A program of another maker
+/// runs where the caller runs, with the caller's rights, as at its ADD.
+fn is_built_in(record: &Record) -> bool {
+    let Ok(list) = ConfList::from_slice(record.config.as_bytes()) else {
+        return false;
+    };
+    let types = list.plugins.iter();
+    let mut types = types.flat_map(|p| [Some(p.plugin_type()), p.ipam_type()]);
+    types.all(|kind| kind.is_none_or(|kind| NAMES.contains(&kind)))
 }
 
 /// Whether an attachment is garbage once nobody works on it: it never became ready, a

@@ -80,6 +80,19 @@ pub enum AttachError {
         /// The capability that is missing.
         capability: &'static str,
     },
+    /// A detach of everything.
+    #[error(
+        "detach: say which attachments are meant: a network, a container, a namespace or an object"
+    )]
+    NoCondition,
+    /// The agent leaves a detach to who asks.
+    #[error(
+        "detach {owner}: plugins of other makers have a part in it, which run where the caller runs"
+    )]
+    ForCaller {
+        /// Of whom.
+        owner: Box<Owner>,
+    },
     /// What the agent told.
     #[error("{0}")]
     Agent(String),

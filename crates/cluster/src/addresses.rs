@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 /// The most changes that one transaction carries. Less than the limit of the engines,
 /// to leave others their turn.
 const BATCH: usize = 100;
+/// How often a transaction is tried again when the node's registration changed.
+const ATTEMPTS: u32 = 20;
 
 /// What a publication changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,7 +27,8 @@ impl Cluster {
     /// was written last. The node in each address is this one whatever it says.
     ///
     /// # Errors
-    /// Shared state. A part may have been published; the next call compares anew.
+    /// Shared state; [`ClusterError::Namesake`]. A part may have been published; the next
+    /// call compares anew.
     pub fn publish(&self, current: &[PublishedAddress]) -> Result<Published, ClusterError> {
         // Held to the end: who follows shared state must not take what is deleted here
         // for something lost.
@@ -75,12 +78,15 @@ impl Cluster {
             .iter()
             .filter(|(key, value)| there.get(*key) != Some(value));
         let changes: Vec<Change> = lost.map(|(key, value)| put(key, value)).collect();
-        if changes.is_empty() || !self.is_member()? {
+        if changes.is_empty() || self.has_left()? {
             return Ok(0);
         }
         let count = changes.len();
-        self.commit_all(changes)?;
-        Ok(count)
+        match self.commit_all(changes) {
+            // They are the other machine's now, which is told.
+            Err(ClusterError::Namesake { .. }) => Ok(0),
+            done => done.map(|()| count),
+        }
     }
 
     /// Writes one of this node's addresses again that someone else deleted or changed.
@@ -91,54 +97,66 @@ impl Cluster {
             Some(value) if now != Some(value.as_slice()) => {
                 // It may have been put back or replaced since the event.
                 let there = self.engine.get(key)?;
-                if there.is_some_and(|entry| &entry.value == value) || !self.is_member()? {
+                if there.is_some_and(|entry| &entry.value == value) || self.has_left()? {
                     return Ok(false);
                 }
-                self.engine.put(key, value, None)?;
-                Ok(true)
+                match self.commit_all(vec![put(key, value)]) {
+                    Err(ClusterError::Namesake { .. }) => Ok(false),
+                    done => done.map(|()| true),
+                }
             }
             _ => Ok(false),
         }
     }
 
-    /// Whether the configuration, as it was mirrored last, has this node: what is deleted
-    /// when it leaves is not lost.
-    fn is_member(&self) -> Result<bool, ClusterError> {
-        let config = self.local_config()?;
-        Ok(config.cluster_nodes().contains(&self.node.as_str()))
-    }
-
+    /// Writes what is this node's, as long as its name is this machine's.
     fn commit_all(&self, changes: Vec<Change>) -> Result<(), ClusterError> {
         let mut rest = changes.into_iter().peekable();
         while rest.peek().is_some() {
             let mut txn = Txn::new();
             txn.then.extend(rest.by_ref().take(BATCH));
-            self.engine.commit(&txn)?;
+            self.commit_own(txn)?;
         }
         Ok(())
     }
 
-    /// How many addresses are published in each network, in the whole cluster. The
-    /// mirror answers while an agent keeps it fresh.
+    fn commit_own(&self, mut txn: Txn) -> Result<(), ClusterError> {
+        // The agent's own report may be written meanwhile, which is not often.
+        for _ in 0..ATTEMPTS {
+            txn.when = self.as_own()?.into_iter().collect();
+            if self.engine.commit(&txn)?.is_done() {
+                return Ok(());
+            }
+        }
+        Err(ClusterError::Contended {
+            operation: "publish addresses",
+            attempts: ATTEMPTS,
+        })
+    }
+
+    /// How many addresses are published in each network, in the whole cluster but for
+    /// the node `without`. The mirror answers while an agent keeps it fresh.
     ///
     /// # Errors
     /// Shared state.
-    pub fn counts(&self) -> Result<Reading<BTreeMap<String, u64>>, ClusterError> {
-        let snapshot = self.snapshot(keys::ADDRESSES)?;
+    pub fn counts(
+        &self,
+        without: Option<&str>,
+    ) -> Result<Reading<BTreeMap<String, u64>>, ClusterError> {
+        let keys = self.reading(|state| state.keys(keys::ADDRESSES))?;
         let mut counts = BTreeMap::new();
-        for entry in &snapshot.value.entries {
-            if let Some((_, network)) = keys::of_address(&entry.key) {
-                match counts.get_mut(network) {
-                    Some(count) => *count += 1,
-                    None => {
-                        counts.insert(network.to_owned(), 1);
-                    }
+        let of = keys.value.iter().filter_map(|key| keys::of_address(key));
+        for (_, network) in of.filter(|(node, _)| without != Some(*node)) {
+            match counts.get_mut(network) {
+                Some(count) => *count += 1,
+                None => {
+                    counts.insert(network.to_owned(), 1);
                 }
             }
         }
         Ok(Reading {
             value: counts,
-            stale: snapshot.stale,
+            stale: keys.stale,
         })
     }
 
@@ -166,9 +184,17 @@ impl Cluster {
         })
     }
 
-    /// Everything under a prefix: from the mirror while it is fresh, else from shared
-    /// state, else from the mirror as it is.
+    /// Everything under a prefix.
     pub(crate) fn snapshot(&self, prefix: &str) -> Result<Reading<Snapshot>, ClusterError> {
+        self.reading(|state| state.range(prefix))
+    }
+
+    /// Reads from the mirror while it is fresh, else from shared state, else from the
+    /// mirror as it is.
+    fn reading<T>(
+        &self,
+        read: impl Fn(&dyn SharedState) -> Result<T, SharedError>,
+    ) -> Result<Reading<T>, ClusterError> {
         if let Some(mirror) = self.mirror_file() {
             // Someone waits for shared state already: nobody else needs to.
             let stale = match kept(&self.root) {
@@ -177,13 +203,11 @@ impl Cluster {
                 Kept::No => None,
             };
             if let Some(stale) = stale {
-                let value = mirror.range(prefix)?;
+                let value = read(mirror)?;
                 return Ok(Reading { value, stale });
             }
         }
-        self.read(|state: &dyn SharedState| -> Result<Snapshot, SharedError> {
-            state.range(prefix)
-        })
+        self.read(read)
     }
 }
 

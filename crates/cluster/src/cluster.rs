@@ -1,8 +1,9 @@
 //! The handle on the cluster.
 
 use crate::counted::Counted;
+use crate::identity::Trouble;
 use crate::{ClusterError, keys};
-use fairlead_config::{Config, Document, EtcdSettings, Target, nodename};
+use fairlead_config::{Config, Document, EtcdSettings, Target, is_joined, nodename};
 use fairlead_shared::{Entry, Etcd, EtcdOptions, Local, SharedState, Snapshot};
 use fairlead_types::Root;
 use std::collections::BTreeMap;
@@ -30,10 +31,12 @@ pub struct Cluster {
     pub(crate) prefix: Option<String>,
     mirror: Option<Local>,
     /// Whether `node.conf` said so, which it may cease to do.
-    declared: bool,
+    pub(crate) declared: bool,
     /// The keys and values of this node's addresses as they were last written; nothing if
     /// that is not known.
     published: Mutex<Option<BTreeMap<String, Vec<u8>>>>,
+    /// What is wrong with this node's place in the cluster.
+    pub(crate) trouble: Arc<Mutex<Trouble>>,
 }
 
 impl Cluster {
@@ -92,6 +95,7 @@ impl Cluster {
             mirror,
             declared: false,
             published: Mutex::default(),
+            trouble: Arc::default(),
         })
     }
 
@@ -122,14 +126,15 @@ impl Cluster {
     /// Refuses where this node left its cluster since this handle was opened: its files
     /// are its own again.
     pub(crate) fn check_joined(&self) -> Result<(), ClusterError> {
-        if self.declared {
-            let local = Target::Node.read(&self.root)?;
-            if local.get("etcd", "endpoints").is_none() {
-                let node = self.node.clone();
-                return Err(ClusterError::NotJoined { node });
-            }
+        if self.declared && !is_joined(&Target::Node.read(&self.root)?) {
+            let node = self.node.clone();
+            return Err(ClusterError::NotJoined { node });
         }
         Ok(())
+    }
+
+    pub(crate) fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The mirror of shared state, with etcd.

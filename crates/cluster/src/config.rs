@@ -1,10 +1,11 @@
 //! Changing the cluster's configuration, for every node at once.
 
 use crate::cluster::Stored;
+use crate::mirror::is_older;
 use crate::{Cluster, ClusterError, keys};
 use fairlead_config::{
-    Assigned, Assignment, Change, Changed, Config, ConfigError, KeyPath, Outcome, Target,
-    assign_segments, changed, changed_with_segments, stored_segments, update,
+    Assigned, Assignment, Change, Changed, Config, ConfigError, KeyPath, Mirror, Outcome, Target,
+    assign_segments, changed, changed_with_segments, remember, stored_segments, update,
 };
 use fairlead_shared::{Change as Put, Committed, SharedState, Txn};
 use fairlead_types::NetworkName;
@@ -61,6 +62,10 @@ impl Cluster {
     /// As [`Cluster::change`]. Where nothing is lacking, shared state is not asked.
     pub fn assign_segments(&self) -> Result<Assignment, ClusterError> {
         let config = self.local_config()?;
+        if !self.is_joined() {
+            // From now on an empty file is a damaged one if this declares networks.
+            remember(&self.root)?;
+        }
         let mut result = assign_segments(&config, Target::Cluster);
         if !result.assigned.is_empty() {
             result = self.transact("give segments", |config| {
@@ -100,6 +105,7 @@ impl Cluster {
         node: &str,
         force: bool,
     ) -> Result<IpNet, ClusterError> {
+        let node = &node.to_lowercase();
         let section = format!("network#{network}");
         let local = self.local_config()?;
         let only_local = local.document(Target::Node).has_section(&section)
@@ -167,12 +173,14 @@ impl Cluster {
                 Ok(decision.told)
             });
         };
-        // After a loss of etcd's data, what this node knows goes before its changes.
-        if self.engine.get(keys::CONFIG)?.is_none() {
-            self.sync_config()?;
-        }
         for attempt in 0..ATTEMPTS {
+            self.put_back_first(prefix)?;
             let (stored, config) = self.current(prefix)?;
+            // etcd was restored this very moment.
+            if Mirror::read(&self.root)?.is_some_and(|record| is_older(&stored, &record)) {
+                pause(attempt);
+                continue;
+            }
             let decision = decide(&config)?;
             let text = decision.config.document(Target::Cluster).to_string();
             if text == stored.text && decision.also.is_empty() {
@@ -194,6 +202,19 @@ impl Cluster {
             operation,
             attempts: ATTEMPTS,
         })
+    }
+
+    /// After a loss of etcd's data, what this node knows goes before its changes: on an
+    /// older text nothing is decided.
+    fn put_back_first(&self, prefix: &str) -> Result<(), ClusterError> {
+        let Some(record) = Mirror::read(&self.root)? else {
+            return Ok(());
+        };
+        let stored = Stored::of(&self.engine.range(keys::CONFIG)?, prefix)?;
+        if stored.is_none_or(|stored| is_older(&stored, &record)) {
+            self.sync_config()?;
+        }
+        Ok(())
     }
 
     fn mirror_now(&self) -> Result<(), ClusterError> {

@@ -47,6 +47,10 @@ impl SharedState for Counted {
         self.note(self.engine.range(prefix))
     }
 
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, SharedError> {
+        self.note(self.engine.keys(prefix))
+    }
+
     fn count(&self, prefix: &str) -> Result<u64, SharedError> {
         self.note(self.engine.count(prefix))
     }

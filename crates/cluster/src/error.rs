@@ -88,6 +88,42 @@ pub enum ClusterError {
         /// The node.
         node: String,
     },
+    /// Another machine has the name of this node.
+    #[error(
+        "two nodes are called {node}: another machine is registered by this name and lives, so this one is not registered and publishes no addresses; give one of them another name (hostname) and let it join by that"
+    )]
+    Namesake {
+        /// The name.
+        node: String,
+    },
+    /// A join by the name of a living node.
+    #[error(
+        "another machine is node {node} of the cluster and lives: give this one another name (hostname) and join by that; if it is this machine as it was before, that one is forgotten within some seconds, and --force does not wait for it"
+    )]
+    NameTaken {
+        /// The name.
+        node: String,
+    },
+    /// Others took the node out of its cluster.
+    #[error(
+        "node {node} is not in cluster.nodes, so the others have no way to its containers: 'fairlead node join' brings it back, 'fairlead node leave' ends it here too"
+    )]
+    NotMember {
+        /// This node.
+        node: String,
+    },
+    /// What etcd has gives away what this node has.
+    #[error(
+        "etcd was restored from an older state, and the segment {segment} of node {node} in network {network} is another's there or another one since: this node keeps it and does not take what etcd has. Free the one that was given last, with 'fairlead net release --name {network} --node NODE --force' on another node, or give up this one's: detach its containers, 'fairlead node leave --force' and join again"
+    )]
+    SegmentLost {
+        /// The network.
+        network: String,
+        /// This node.
+        node: String,
+        /// Its segment.
+        segment: String,
+    },
     /// There is no such network, or none with segments.
     #[error("network {network} has no segments; networks that have: {}", list(.networks))]
     NoSegments {

@@ -67,6 +67,7 @@ impl Cluster {
                 wait = Duration::from_millis(100);
             }
             self.touch();
+            self.tell_restored(tell);
             if !error.is_compacted() {
                 tell(Followed::Lost(error));
             }
@@ -84,6 +85,8 @@ impl Cluster {
         stop: &AtomicBool,
         tell: &mut dyn FnMut(Followed),
     ) -> Result<(), ClusterError> {
+        // Of the time before, so that an edit meanwhile is seen.
+        let file = self.stamp();
         // What was lost is put back before it is read, so that it is mirrored.
         let sync = match self.sync_config() {
             Err(e) if e.is_unreachable() => return Err(e),
@@ -104,13 +107,12 @@ impl Cluster {
         let mut state = Alive {
             ping: Instant::now(),
             lost: false,
-            file: self.stamp(),
+            file,
         };
         while !stop.load(Ordering::Relaxed) {
             if let Some(batch) = self.next(&mut watch)? {
                 mirror.apply(&batch)?;
                 self.tell_batch(&batch, tell);
-                state.file = self.stamp();
             }
             self.look_after(&mut state, tell);
         }
@@ -194,18 +196,32 @@ impl Cluster {
                 if std::mem::take(&mut state.lost) {
                     tell(Followed::Found);
                 }
-                if state.file != self.stamp() {
+                let stamp = self.stamp();
+                if state.file != stamp {
                     self.tell_config(tell);
-                    state.file = self.stamp();
+                    // Where that failed, what was mirrored counts all the same.
+                    self.tell_restored(tell);
+                    // Of the time before: another edit meanwhile is seen the next time.
+                    state.file = stamp;
                 }
             }
-            Err(e) if !state.lost => {
-                state.lost = true;
-                tell(Followed::Lost(e.into()));
+            Err(e) => {
+                self.tell_restored(tell);
+                if !std::mem::replace(&mut state.lost, true) {
+                    tell(Followed::Lost(e.into()));
+                }
             }
-            Err(_) => {}
         }
         state.ping = Instant::now();
+    }
+
+    /// Undoes an edit of `cluster.conf` without asking shared state.
+    fn tell_restored(&self, tell: &mut dyn FnMut(Followed)) {
+        match self.restore_mirror() {
+            Ok(ConfigSync::Unchanged) | Err(ClusterError::NotJoined { .. }) => {}
+            Ok(sync) => tell(Followed::Config(sync)),
+            Err(e) => tell(Followed::Failed(e)),
+        }
     }
 
     /// What tells one `cluster.conf` from another without reading it.

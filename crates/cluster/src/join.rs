@@ -2,11 +2,11 @@
 
 use crate::cluster::{Stored, options};
 use crate::config::{Decision, of_node, write};
-use crate::mirror::{Record, keep};
+use crate::mirror::keep;
 use crate::{Cluster, ClusterError, keys};
 use fairlead_config::{
-    Assigned, Change, Changed, Config, Document, EtcdSettings, KeyOp, KeyPath, Operator, Target,
-    change, changed, changed_with_segments, nodename, update,
+    Assigned, Change, Changed, Config, Document, EtcdSettings, KeyOp, KeyPath, Mirror, Operator,
+    Target, change, changed, changed_with_segments, is_joined, nodename, update,
 };
 use fairlead_shared::{Etcd, SharedState, Txn};
 use fairlead_types::Root;
@@ -57,7 +57,8 @@ pub struct Joined {
 ///
 /// # Errors
 /// Options that cannot be, as [`ConfigError::Refused`]; etcd that does not answer;
-/// [`ClusterError::OtherCluster`]; a segment that cannot be had.
+/// [`ClusterError::OtherCluster`], [`ClusterError::NameTaken`]; a segment that cannot be
+/// had.
 pub fn join(root: &Root, options: &JoinOptions) -> Result<Joined, ClusterError> {
     join_as(root, &nodename(), options)
 }
@@ -82,6 +83,12 @@ pub(crate) fn join_over(
     changes: &[Change],
 ) -> Result<Joined, ClusterError> {
     let cluster = Cluster::over(root, node, engine, Some(prefix.to_owned()))?;
+    if is_joined(&Target::Node.read(root)?) {
+        cluster.restore_mirror()?;
+    }
+    if !force {
+        cluster.refuse_namesake()?;
+    }
     let stored = Stored::of(&cluster.engine.range(keys::CONFIG)?, prefix)?;
     let founded = match stored {
         None => cluster.found()?,
@@ -113,6 +120,14 @@ pub(crate) fn join_over(
 }
 
 impl Cluster {
+    /// Refuses the name of a living node that is another machine.
+    fn refuse_namesake(&self) -> Result<(), ClusterError> {
+        match self.as_own() {
+            Err(ClusterError::Namesake { node }) => Err(ClusterError::NameTaken { node }),
+            result => result.map(|_| ()),
+        }
+    }
+
     /// Refuses what etcd has where this node's own `cluster.conf` is of another cluster
     /// and declares networks.
     fn refuse_other(&self, prefix: &str) -> Result<(), ClusterError> {
@@ -147,7 +162,7 @@ impl Cluster {
         })?;
         let (Changed { config, .. }, _) = changed_with_segments(&own, &[member(&self.node)])?;
         let text = config.document(Target::Cluster).to_string();
-        let generation = Record::read(&self.root)?.map_or(0, |r| r.generation) + 1;
+        let generation = Mirror::read(&self.root)?.map_or(0, |r| r.generation) + 1;
         let txn = write(Txn::new().absent(keys::CONFIG), &text, generation);
         Ok(self.engine.commit(&txn)?.is_done())
     }
@@ -156,8 +171,14 @@ impl Cluster {
     /// that the cluster's does not come from.
     fn keep_own(&self, prefix: &str) -> Result<Option<PathBuf>, ClusterError> {
         let stored = Stored::of(&self.engine.range(keys::CONFIG)?, prefix)?;
-        let record = Record::read(&self.root)?;
+        let record = Mirror::read(&self.root)?;
         let theirs = stored.map(|s| s.text).unwrap_or_default();
+        if is_joined(&Target::Node.read(&self.root)?)
+            && record.as_ref().is_some_and(|r| is_same(&r.text, &theirs))
+        {
+            // A node of this very cluster: what it mirrored counts against an older state.
+            return Ok(None);
+        }
         Target::Cluster.rewrite(&self.root, |file| {
             let mirrored = |text: &str| record.as_ref().is_some_and(|r| r.has(text));
             let says = |text: &&str| {
@@ -172,10 +193,24 @@ impl Cluster {
                 None => None,
             };
             // What is kept, or came from the cluster, is no local edit for the mirror.
-            Record::accept(&self.root, file)?;
+            Mirror {
+                text: file.unwrap_or_default().to_owned(),
+                ..Mirror::default()
+            }
+            .write(&self.root)?;
             Ok((None, kept))
         })
     }
+}
+
+/// Whether two texts are of one cluster.
+fn is_same(one: &str, other: &str) -> bool {
+    let id = |text: &str| {
+        let document = Document::parse(text).ok()?;
+        let own = document.get("cluster", "id").filter(|id| !id.is_empty());
+        own.or(document.get("DEFAULT", "id")).map(str::to_owned)
+    };
+    id(one).is_some() && id(one) == id(other)
 }
 
 /// Whether everything that a text declares is in another one with the same value, but

@@ -29,6 +29,9 @@ impl Cluster {
                 Err(reason) => known.fail(name, reason),
             }
         }
+        if self.is_joined() {
+            known.expect_subnets();
+        }
         for (node, report) in self.reports() {
             known.tell_subnets(node, report.subnets);
         }

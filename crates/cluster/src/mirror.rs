@@ -1,13 +1,13 @@
 //! `cluster.conf` as the mirror of what etcd has.
 
 use crate::cluster::Stored;
+use crate::config::write;
 use crate::{Cluster, ClusterError, keys};
-use fairlead_config::Target;
+use fairlead_config::{Mirror, Target};
 use fairlead_shared::{Committed, SharedState, Txn};
 use fairlead_types::Root;
-use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -33,63 +33,6 @@ pub enum ConfigSync {
     },
 }
 
-/// What was mirrored last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
-    /// How often it had been changed.
-    pub(crate) generation: u64,
-    /// Its text.
-    pub(crate) text: String,
-    /// The text of the file before: it is still there after a crash in between.
-    previous: Option<String>,
-}
-
-impl Record {
-    fn path(root: &Root) -> PathBuf {
-        root.state().join("config.mirror")
-    }
-
-    /// The record; nothing if nothing was mirrored. One that cannot be read is none: it
-    /// is written anew by the next mirroring.
-    pub(crate) fn read(root: &Root) -> Result<Option<Self>, ClusterError> {
-        let path = Self::path(root);
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(ClusterError::file("read", path)(e)),
-        }
-    }
-
-    fn write(&self, root: &Root) -> Result<(), ClusterError> {
-        let path = Self::path(root);
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        replace(&path, &text).map_err(ClusterError::file("write", path))
-    }
-
-    pub(crate) fn remove(root: &Root) -> Result<(), ClusterError> {
-        let path = Self::path(root);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(ClusterError::file("remove", path)(e)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Makes a text of the file one that came from the cluster.
-    pub(crate) fn accept(root: &Root, text: Option<&str>) -> Result<(), ClusterError> {
-        Self {
-            generation: 0,
-            text: text.unwrap_or_default().to_owned(),
-            previous: None,
-        }
-        .write(root)
-    }
-
-    /// Whether a text of the file is one that was mirrored.
-    pub(crate) fn has(&self, text: &str) -> bool {
-        self.text == text || self.previous.as_deref() == Some(text)
-    }
-}
-
 impl Cluster {
     /// Makes `cluster.conf` what etcd has, at once for readers. A text that someone
     /// edited here is kept as `cluster.conf.rejected`. Where etcd was restored from
@@ -98,22 +41,72 @@ impl Cluster {
     ///
     /// # Errors
     /// Shared state; a file that cannot be written; [`ClusterError::NotFounded`],
-    /// [`ClusterError::BadConfig`]; [`ClusterError::NotJoined`] if this node left since the
-    /// cluster was opened.
+    /// [`ClusterError::BadConfig`]; [`ClusterError::SegmentLost`];
+    /// [`ClusterError::NotJoined`] if this node left since the cluster was opened.
     pub fn sync_config(&self) -> Result<ConfigSync, ClusterError> {
+        let result = self.sync();
+        match &result {
+            Ok(_) => self.trouble().lost = None,
+            Err(e @ ClusterError::SegmentLost { .. }) => self.trouble().lost = Some(e.to_string()),
+            Err(_) => {}
+        }
+        result
+    }
+
+    fn sync(&self) -> Result<ConfigSync, ClusterError> {
         let Some(prefix) = &self.prefix else {
             return Ok(ConfigSync::Unchanged);
         };
         // Mostly there is nothing to do, and no lock to be held for it.
         let stored = Stored::of(&self.engine.range(keys::CONFIG)?, prefix)?;
-        if let (Some(stored), Some(record)) = (stored, Record::read(&self.root)?)
+        if let (Some(stored), Some(record)) = (stored, Mirror::read(&self.root)?)
             && (stored.generation, &stored.text) == (record.generation, &record.text)
-            && std::fs::read(Target::Cluster.path(&self.root))
-                .is_ok_and(|b| b == stored.text.as_bytes())
+            && stored.entry.modified.0 == record.revision
+            && self.file_has(&stored.text)
         {
             return Ok(ConfigSync::Unchanged);
         }
         Target::Cluster.rewrite(&self.root, |file| self.mirrored(prefix, file))
+    }
+
+    /// Makes `cluster.conf` what was mirrored last, without asking etcd: nothing else
+    /// counts on a node that is in a cluster. A text that someone edited here is kept as
+    /// `cluster.conf.rejected`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written; [`ClusterError::NotJoined`] if this node left
+    /// since the cluster was opened.
+    pub fn restore_mirror(&self) -> Result<ConfigSync, ClusterError> {
+        let record = match self.is_joined() {
+            true => Mirror::read(&self.root)?,
+            false => None,
+        };
+        if record.is_none_or(|record| self.file_has(&record.text)) {
+            return Ok(ConfigSync::Unchanged);
+        }
+        Target::Cluster.rewrite(&self.root, |file| {
+            self.check_joined()?;
+            // Another process may have mirrored meanwhile.
+            let Some(record) = Mirror::read(&self.root)? else {
+                return Ok((None, ConfigSync::Unchanged));
+            };
+            if file == Some(&record.text) {
+                return Ok((None, ConfigSync::Unchanged));
+            }
+            let generation = record.generation;
+            let sync = match file.filter(|text| !record.has(text)) {
+                Some(text) => ConfigSync::LocalEdit {
+                    saved_as: keep(&self.root, "rejected", text)?,
+                },
+                None => ConfigSync::Written { generation },
+            };
+            Ok((Some(record.text), sync))
+        })
+    }
+
+    fn file_has(&self, text: &str) -> bool {
+        let file = std::fs::read(Target::Cluster.path(&self.root));
+        file.is_ok_and(|bytes| bytes == text.as_bytes())
     }
 
     /// What the file is to have. It is decided under the lock of the file by what etcd
@@ -124,7 +117,7 @@ impl Cluster {
         file: Option<&str>,
     ) -> Result<(Option<String>, ConfigSync), ClusterError> {
         self.check_joined()?;
-        let record = Record::read(&self.root)?;
+        let record = Mirror::read(&self.root)?;
         let (stored, put_back) = self.put_back(prefix, record.as_ref())?;
         let ours = |text: &str| text == stored.text || record.as_ref().is_some_and(|r| r.has(text));
         let edited = file.filter(|text| !ours(text));
@@ -132,8 +125,9 @@ impl Cluster {
             Some(text) => Some(keep(&self.root, "rejected", text)?),
             None => None,
         };
-        Record {
+        Mirror {
             generation: stored.generation,
+            revision: stored.entry.modified.0,
             text: stored.text.clone(),
             previous: file.filter(|text| ours(text)).map(str::to_owned),
         }
@@ -152,16 +146,23 @@ impl Cluster {
     fn put_back(
         &self,
         prefix: &str,
-        record: Option<&Record>,
+        record: Option<&Mirror>,
     ) -> Result<(Stored, bool), ClusterError> {
         const ATTEMPTS: u32 = 10;
         for _ in 0..ATTEMPTS {
             let stored = Stored::of(&self.engine.range(keys::CONFIG)?, prefix)?;
-            let (txn, record) = match (stored, record) {
-                (None, Some(record)) => (Txn::new().absent(keys::CONFIG), record),
-                (Some(stored), Some(record)) if stored.generation < record.generation => {
+            let (txn, text, generation) = match (stored, record) {
+                (None, Some(record)) => {
+                    let txn = Txn::new().absent(keys::CONFIG);
+                    (txn, record.text.clone(), record.generation)
+                }
+                (Some(stored), Some(record)) if is_older(&stored, record) => {
+                    let (text, generation) = self.reconciled(&stored, record)?;
+                    if (&text, generation) == (&stored.text, stored.generation) {
+                        return Ok((stored, false));
+                    }
                     let at = stored.entry.modified;
-                    (Txn::new().unchanged(keys::CONFIG, at), record)
+                    (Txn::new().unchanged(keys::CONFIG, at), text, generation)
                 }
                 (Some(stored), _) => return Ok((stored, false)),
                 (None, None) => {
@@ -169,12 +170,11 @@ impl Cluster {
                     return Err(ClusterError::NotFounded { prefix });
                 }
             };
-            let txn = txn
-                .put(keys::CONFIG, record.text.clone())
-                .put(keys::GENERATION, record.generation.to_string());
+            let txn = write(txn, &text, generation);
             if let Committed::Done(_) = self.engine.commit(&txn)? {
                 let stored = Stored::of(&self.engine.range(keys::CONFIG)?, prefix)?;
-                if let Some(stored) = stored {
+                // Another one may have been quicker with something older still.
+                if let Some(stored) = stored.filter(|s| s.generation >= generation) {
                     return Ok((stored, true));
                 }
             }
@@ -184,6 +184,12 @@ impl Cluster {
             attempts: ATTEMPTS,
         })
     }
+}
+
+/// Whether what etcd has is of a time before what was mirrored: it was changed fewer
+/// times, or written earlier. After a restore it may have been changed as often since.
+pub(crate) fn is_older(stored: &Stored, record: &Mirror) -> bool {
+    stored.generation < record.generation || stored.entry.modified.0 < record.revision
 }
 
 /// Keeps a text beside `cluster.conf`, as `cluster.conf.SUFFIX`.

@@ -2,17 +2,27 @@
 
 use crate::cluster::Reading;
 use crate::counted::Counted;
+use crate::identity::{Trouble, identity, is_of_another};
+use crate::leave::is_leaving;
 use crate::{Cluster, ClusterError, NodeReport, NodeRow, keys};
-use fairlead_config::{Document, Target, stored_segments};
-use fairlead_shared::{LeaseId, SharedError, SharedState};
+use fairlead_config::{Document, Target, is_joined, stored_segments};
+use fairlead_shared::{Entry, LeaseId, SharedError, SharedState, Txn};
+use fairlead_types::Root;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A node's report in shared state, which ends with its lease.
 #[derive(Debug)]
 pub struct Registration {
     engine: Counted,
+    root: Root,
     node: String,
+    /// What tells this machine from another of its name; nothing where there are no others.
+    identity: Option<String>,
+    /// Whether `node.conf` says that the node is in the cluster.
+    declared: bool,
+    trouble: Arc<Mutex<Trouble>>,
     key: String,
     value: Vec<u8>,
     ttl: Duration,
@@ -26,13 +36,15 @@ impl Registration {
     /// stays so. To be called three times in the time limit.
     ///
     /// # Errors
-    /// Shared state; the next call tries again.
+    /// Shared state; [`ClusterError::Namesake`] while another machine is registered by this
+    /// name, which is left alone. The next call tries again.
     pub fn keep_alive(&mut self) -> Result<bool, ClusterError> {
         if let Some(lease) = self.lease {
             match self.engine.keep_alive(lease) {
                 Ok(_) => {
                     let there = self.engine.get(&self.key)?;
                     if there.is_some_and(|e| e.lease == Some(lease)) {
+                        self.note(false);
                         return Ok(false);
                     }
                     if self.has_left()? {
@@ -53,7 +65,7 @@ impl Registration {
     /// # Errors
     /// Shared state; [`Registration::keep_alive`] writes it then.
     pub fn update(&mut self, report: &NodeReport) -> Result<(), ClusterError> {
-        let value = serde_json::to_vec(report).unwrap_or_default();
+        let value = told(report, self.identity.as_deref());
         if value == self.value {
             return Ok(());
         }
@@ -83,28 +95,87 @@ impl Registration {
         }
     }
 
-    /// Whether the cluster's configuration is there and does not have the node.
+    /// Whether the report is gone because this node leaves.
     fn has_left(&self) -> Result<bool, ClusterError> {
+        if self.declared && !is_joined(&Target::Node.read(&self.root)?) {
+            return Ok(true);
+        }
+        if !is_leaving(&self.root) {
+            return Ok(false);
+        }
         let entry = self.engine.get(keys::CONFIG)?;
         let text = entry.and_then(|e| String::from_utf8(e.value).ok());
         let Some(Ok(document)) = text.map(|text| Document::parse(&text)) else {
             return Ok(false);
         };
         let nodes = document.get("cluster", "nodes").unwrap_or_default();
-        Ok(nodes.split_whitespace().all(|node| node != self.node))
+        let mut nodes = nodes.split_whitespace().map(str::to_lowercase);
+        Ok(nodes.all(|node| node != self.node))
     }
 
     fn renew(&mut self) -> Result<(), ClusterError> {
+        self.check_own(self.engine.get(&self.key)?.as_ref())?;
         let lease = self.engine.grant(self.ttl)?;
-        self.write(lease)?;
+        if let Err(error) = self.write(lease) {
+            if matches!(error, ClusterError::Namesake { .. }) {
+                self.engine.revoke(lease)?;
+            }
+            return Err(error);
+        }
         self.lease = Some(lease);
         Ok(())
     }
 
+    /// Writes the report, unless another machine of this name did meanwhile.
     fn write(&self, lease: LeaseId) -> Result<(), ClusterError> {
-        self.engine.put(&self.key, &self.value, Some(lease))?;
-        Ok(())
+        for _ in 0..ATTEMPTS {
+            let there = self.engine.get(&self.key)?;
+            self.check_own(there.as_ref())?;
+            let txn = match there {
+                Some(entry) => Txn::new().unchanged(&self.key, entry.modified),
+                None => Txn::new().absent(&self.key),
+            };
+            let txn = txn.put_leased(&self.key, self.value.clone(), lease);
+            if self.engine.commit(&txn)?.is_done() {
+                return Ok(());
+            }
+        }
+        Err(ClusterError::Contended {
+            operation: "register the node",
+            attempts: ATTEMPTS,
+        })
     }
+
+    fn check_own(&self, there: Option<&Entry>) -> Result<(), ClusterError> {
+        let own = self.identity.as_deref();
+        let is_other = own
+            .zip(there)
+            .is_some_and(|(own, entry)| is_of_another(entry, own));
+        self.note(is_other);
+        match is_other {
+            true => Err(ClusterError::Namesake {
+                node: self.node.clone(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    fn note(&self, is_other: bool) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.note(&self.node, is_other, self.ttl);
+    }
+}
+
+/// How often a report is written again when another one was quicker.
+const ATTEMPTS: u32 = 10;
+
+/// The report as it is written.
+fn told(report: &NodeReport, identity: Option<&str>) -> Vec<u8> {
+    let report = NodeReport {
+        identity: identity.unwrap_or_default().to_owned(),
+        ..report.clone()
+    };
+    serde_json::to_vec(&report).unwrap_or_default()
 }
 
 impl Cluster {
@@ -112,17 +183,25 @@ impl Cluster {
     /// is called.
     ///
     /// # Errors
-    /// Shared state.
+    /// Shared state; [`ClusterError::Namesake`] while another machine lives by this name.
     pub fn register(
         &self,
         report: &NodeReport,
         ttl: Duration,
     ) -> Result<Registration, ClusterError> {
+        let identity = match self.is_joined() {
+            true => Some(identity(&self.root)?),
+            false => None,
+        };
         let mut registration = Registration {
             engine: self.engine.clone(),
+            root: self.root.clone(),
             node: self.node.clone(),
+            value: told(report, identity.as_deref()),
+            identity,
+            declared: self.declared,
+            trouble: Arc::clone(&self.trouble),
             key: keys::node(&self.node),
-            value: serde_json::to_vec(report).unwrap_or_default(),
             ttl,
             lease: None,
         };

@@ -10,6 +10,9 @@ use std::net::IpAddr;
 /// it knows: keys may be added.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {
+    /// Which machine it is. Set when the report is written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub identity: String,
     /// The addresses that the node is reached at.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,

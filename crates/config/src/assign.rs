@@ -88,16 +88,24 @@ pub fn assign_segments(config: &Config, target: Target) -> Assignment {
     result
 }
 
-/// [`changed`] for `cluster.conf`, and the segments that are lacking afterwards.
+/// [`changed`] for `cluster.conf`, and the segments that are lacking afterwards. What
+/// nodes have stays theirs while the network is declared.
 ///
 /// # Errors
-/// As [`changed`]; a node that cannot have a segment refuses the change if it could
+/// As [`changed`]; [`Reason::SegmentMoves`]; a node that cannot have a segment refuses the change if it could
 /// before, or was none of the cluster.
 pub fn changed_with_segments(
     config: &Config,
     changes: &[Change],
 ) -> Result<(Changed, Vec<Assigned>), ConfigError> {
     let mut result = changed(config, Target::Cluster, changes)?;
+    let moved = moved(config, &result.config);
+    if !moved.is_empty() {
+        return Err(ConfigError::Refused {
+            path: Target::Cluster.path(config.root()),
+            problems: moved,
+        });
+    }
     let lacking = assign_segments(&result.config, Target::Cluster);
     if !lacking.problems.is_empty() {
         let old = assign_segments(config, Target::Cluster).problems;
@@ -120,6 +128,38 @@ pub fn changed_with_segments(
         result.config = with.config;
     }
     Ok((result, lacking.assigned))
+}
+
+/// The segments that are others afterwards, or nobody's.
+fn moved(before: &Config, after: &Config) -> Vec<Problem> {
+    let (before, after) = [before, after].map(|c| c.document(Target::Cluster)).into();
+    let mut problems = Vec::new();
+    for section in before.sections().filter(|s| after.has_section(s)) {
+        let Some(network) = section.strip_prefix("network#") else {
+            continue;
+        };
+        for (node, value) in stored_segments(before, network) {
+            // One that is no network is nobody's.
+            let Ok(own) = value.parse::<IpNet>() else {
+                continue;
+            };
+            let key = format!("subnet@{node}");
+            let now = after.get(section, &key);
+            if now.and_then(|now| now.parse().ok()) != Some(own) {
+                problems.push(Problem {
+                    section: section.to_owned(),
+                    option: Some(key),
+                    value: now.map(str::to_owned),
+                    reason: Box::new(Reason::SegmentMoves {
+                        own,
+                        node: node.to_owned(),
+                        network: network.to_owned(),
+                    }),
+                });
+            }
+        }
+    }
+    problems
 }
 
 /// The nodes that a network's stored segments are of, with their segments as stored.

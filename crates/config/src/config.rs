@@ -7,6 +7,7 @@ use crate::reference::{Expansion, element};
 use crate::{
     ConfigError, Document, KeyPath, Keyword, Kind, NetworkKind, Problem, Reason, Section, Value,
 };
+use crate::{mirror, names};
 use fairlead_types::Root;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -64,24 +65,26 @@ impl Found {
 }
 
 impl Config {
-    /// Reads both files below `root`; one that is not there is empty.
+    /// Reads both files below `root`; one that is not there is empty. On a node of a
+    /// cluster, what was mirrored last counts as `cluster.conf` ([`crate::Mirror`]).
     ///
     /// # Errors
-    /// A file that cannot be read, naming file and line.
+    /// A file that cannot be read, naming file and line; [`ConfigError::Vanished`].
     pub fn load(root: &Root, node: &str) -> Result<Self, ConfigError> {
-        let cluster = file::read(&Target::Cluster.path(root))?;
         let local = file::read(&Target::Node.path(root))?;
+        let cluster = mirror::cluster(root, &local)?;
         Ok(Self::from_documents(root, node, cluster, local))
     }
 
     /// The same from documents in memory.
+    /// Names of nodes are lower case there from then on, as everywhere.
     #[must_use]
     pub fn from_documents(root: &Root, node: &str, cluster: Document, local: Document) -> Self {
         Self {
             root: root.clone(),
             node: node.to_owned(),
-            cluster,
-            local,
+            cluster: names::lowered(cluster),
+            local: names::lowered(local),
             groups: OnceLock::new(),
         }
     }
@@ -183,7 +186,7 @@ impl Config {
             source,
         })?;
         let mut config = self.clone();
-        *config.document_mut(target) = document;
+        *config.document_mut(target) = names::lowered(document);
         Ok(config)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::check::problems;
 use crate::file::{self, Target};
+use crate::names;
 use crate::{
     Config, ConfigError, DocumentError, KeyError, KeyOp, KeyPath, Operator, Problem, Reason,
 };
@@ -163,13 +164,17 @@ fn apply(
         }
     };
     let (section, key) = (&op.path.section, op.path.key());
+    let given = match names::is_list(section, &op.path.option) {
+        true => &op.value.to_lowercase(),
+        false => &op.value,
+    };
     let stored = config.get(target, &op.path).map(str::to_owned);
     let value = match op.operator {
-        Operator::Assign => op.value.clone(),
+        Operator::Assign => given.clone(),
         operator => {
             let default = || config.default_of(section, &op.path.option);
             let start = stored.clone().or_else(default).unwrap_or_default();
-            let value = operator.apply(&start, &op.value);
+            let value = operator.apply(&start, given);
             let same = value.split_whitespace().eq(start.split_whitespace());
             // No element came or went: the value keeps its layout and its file.
             if same {

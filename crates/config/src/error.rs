@@ -31,6 +31,16 @@ pub enum ConfigError {
         /// Which line, and why.
         source: DocumentError,
     },
+    /// `cluster.conf` says nothing any more, and declared networks.
+    #[error(
+        "read {}: it is empty or gone and declared networks before, so everything stays as it is; put the last one back from {}, or write the line '[DEFAULT]' in it if nothing is to be declared", .path.display(), .copy.display()
+    )]
+    Vanished {
+        /// The file.
+        path: PathBuf,
+        /// A copy of it as it was last.
+        copy: PathBuf,
+    },
     /// A text that addresses no keyword or is no change.
     #[error(transparent)]
     Key(#[from] KeyError),

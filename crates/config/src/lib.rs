@@ -5,7 +5,8 @@
 //! ([`keywords`]), the way a keyword is addressed and changed ([`KeyPath`],
 //! [`KeyOp`]), the merged view with scopes and references ([`Config`]), the
 //! networks declared there ([`Network`]) and the checked, atomic change of either
-//! file ([`change`]). It reads and writes these two files and nothing else.
+//! file ([`change`]). It reads and writes these two files, and what the node keeps of the
+//! first elsewhere ([`Mirror`]).
 #![forbid(unsafe_code)]
 
 mod assign;
@@ -18,6 +19,8 @@ mod error;
 mod etcd;
 mod file;
 mod keyword;
+mod mirror;
+mod names;
 mod network;
 mod path;
 mod problem;
@@ -33,6 +36,7 @@ pub use error::ConfigError;
 pub use etcd::EtcdSettings;
 pub use file::Target;
 pub use keyword::{Keyword, Kind, Section, keywords};
+pub use mirror::{Mirror, is_joined, remember};
 pub use network::{Network, NetworkKind, Origin, Routed, Tunnel, TunnelMode};
 pub use path::{KeyError, KeyOp, KeyPath, Operator};
 pub use problem::{Problem, Reason};

@@ -144,7 +144,8 @@ impl KeyPath {
             None => Ok(Self {
                 section: section.into(),
                 option: option.into(),
-                scope: scope.map(Into::into),
+                // What a scope names are nodes, whose names are lower case.
+                scope: scope.map(str::to_lowercase),
                 index,
             }),
         }

@@ -267,6 +267,20 @@ pub enum Reason {
         /// The nodes that left and have a segment still.
         departed: Vec<String>,
     },
+    /// A segment that is to become another, or nobody's.
+    #[error(
+        "{own} is the segment of node {node} and stays so, as containers there have addresses of it; \
+         'fairlead net release --name {network} --node {node}' frees it once the node left the \
+         cluster, with --force while it has not"
+    )]
+    SegmentMoves {
+        /// The segment.
+        own: IpNet,
+        /// The node.
+        node: String,
+        /// The network.
+        network: String,
+    },
     /// Two nodes whose segments share addresses.
     #[error("{own} of node {node} overlaps {other} of node {other_node}")]
     SubnetOverlap {

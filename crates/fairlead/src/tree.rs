@@ -1,5 +1,7 @@
 //! Tables whose first column is a tree, as `om net status` prints them.
 
+use std::iter::repeat_n;
+
 /// One row: the cells, and the rows below it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Row {
@@ -60,7 +62,7 @@ pub(crate) fn render(header: &Row) -> String {
         lines
             .iter()
             .filter_map(|line| line.cells.get(column))
-            .map(|c| c.chars().count())
+            .map(|cell| columns_of(cell))
             .max()
     };
     let widths: Vec<usize> = (0..columns)
@@ -68,7 +70,7 @@ pub(crate) fn render(header: &Row) -> String {
         .collect();
     let deepest = lines
         .iter()
-        .map(|line| line.prefix.chars().count())
+        .map(|line| columns_of(&line.prefix))
         .max()
         .unwrap_or(0);
     let mut text = String::new();
@@ -77,16 +79,26 @@ pub(crate) fn render(header: &Row) -> String {
         for (column, width) in widths.iter().enumerate() {
             let cell = line.cells.get(column).map_or("", String::as_str);
             let width = if column == 0 {
-                width + deepest - line.prefix.chars().count()
+                width + deepest - columns_of(&line.prefix)
             } else {
                 *width
             };
-            text.push_str(&format!("{cell:<width$}  "));
+            // There may be a hundred thousand lines: no formatter.
+            text.push_str(cell);
+            text.extend(repeat_n(' ', width - columns_of(cell) + 2));
         }
         text.push('\n');
     }
     text.push('\n');
     text
+}
+
+/// How many columns of a terminal a text takes.
+fn columns_of(text: &str) -> usize {
+    match text.is_ascii() {
+        true => text.len(),
+        false => text.chars().count(),
+    }
 }
 
 /// `marker` leads to this row, `trunk` is what its children's rows begin with.

@@ -109,14 +109,19 @@ fn leftovers(dir: &Path) -> Result<Vec<PathBuf>, NetworkError> {
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), NetworkError> {
     let dir = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir).map_err(|e| error("make directory", dir, e))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir.join(format!("{TEMPORARY}{name}{TEMPORARY_END}"));
+    let temporary = temporary(path);
     remove(&temporary)?;
     let written = write_new(&temporary, text).and_then(|()| std::fs::rename(&temporary, path));
     written.map_err(|e| {
         let _ = std::fs::remove_file(&temporary);
         error("write", path, e)
     })
+}
+
+/// The temporary file beside a file that is being written.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{TEMPORARY}{name}{TEMPORARY_END}"))
 }
 
 fn write_new(path: &Path, text: &str) -> std::io::Result<()> {

@@ -15,7 +15,7 @@ pub const MARKER: &str = "x-fairlead";
 const MADE_BY: &str = "made by fairlead";
 
 /// The configuration list that a declared network yields on a node. `mtu` is the greatest
-/// packet of its containers, in bytes, where that is known; what is declared wins.
+/// packet of its containers, in bytes, where that is known; else what is declared counts.
 ///
 /// # Errors
 /// [`NetworkError::NoSegment`] for a routed bridge of which the node has no segment.
@@ -27,7 +27,7 @@ pub fn generate(network: &Network, node: &str, mtu: Option<u32>) -> Result<ConfL
                 let (network, node) = (network.name.clone(), node.to_owned());
                 return Err(NetworkError::NoSegment { network, node });
             }
-            vec![bridge(network, &ranges, network.mtu.or(mtu)), portmap()]
+            vec![bridge(network, &ranges, mtu.or(network.mtu)), portmap()]
         }
         NetworkKind::Lo => vec![json!({"type": "loopback"})],
         NetworkKind::Weave => vec![weave(network), portmap()],

@@ -11,6 +11,8 @@ use std::net::IpAddr;
 pub struct Known {
     names: BTreeMap<String, Result<Vec<IpAddr>, String>>,
     subnets: BTreeMap<String, Vec<IpNet>>,
+    /// Whether nodes tell of their links at all.
+    told: bool,
 }
 
 impl Known {
@@ -36,14 +38,21 @@ impl Known {
         self.subnets.insert(node.into(), subnets);
     }
 
-    /// Whether a node, as far as it says, has `own` as a neighbour on a link. One that says
-    /// nothing is taken at our word.
-    pub(crate) fn sees(&self, node: &str, own: IpAddr) -> bool {
-        let subnets = self.subnets.get(node).filter(|all| !all.is_empty());
-        subnets.is_none_or(|all| {
-            all.iter()
-                .any(|net| net.contains(&own) && net.addr() != own)
-        })
+    /// Notes that the nodes of this cluster tell of their links while their agents live.
+    pub fn expect_subnets(&mut self) {
+        self.told = true;
+    }
+
+    /// Whether a node has `own` as a neighbour on a link, by what it says. Where it says
+    /// nothing now, as while its agent is stopped, the way that is there goes on: through a
+    /// tunnel if it is `tunnelled`. Where nobody says anything, our own look counts.
+    pub(crate) fn sees(&self, node: &str, own: IpAddr, tunnelled: bool) -> bool {
+        match self.subnets.get(node).filter(|all| !all.is_empty()) {
+            Some(all) => all
+                .iter()
+                .any(|net| net.contains(&own) && net.addr() != own),
+            None => !(self.told && tunnelled),
+        }
     }
 
     /// The addresses that `text` stands for: its own, or those behind the name.

@@ -100,7 +100,7 @@ impl Status {
         }
         let row = |entry: &Entry| {
             let mut ips = by_network.remove(entry.name.as_str()).unwrap_or_default();
-            ips.sort();
+            ips.sort_unstable();
             let used = match usage {
                 Usage::Addresses(_) => ips.len() as u128,
                 Usage::Counts(counts) => counts.get(&entry.name).copied().unwrap_or(0).into(),

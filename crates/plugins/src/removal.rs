@@ -125,19 +125,13 @@ impl Host {
     pub fn ask_agent<T: DeserializeOwned, Q: Serialize>(
         &self,
         path: &'static str,
-        limit: Option<std::time::Duration>,
         question: impl FnOnce(Namespace) -> Q,
     ) -> Option<T> {
         let Way::Ask(asking) = &self.way else {
             return None;
         };
         let node = asking.node()?;
-        let client = asking.client.clone();
-        let client = match limit {
-            Some(limit) => client.with_limit(limit),
-            None => client,
-        };
-        let answer: Result<Option<T>, ControlError> = client.post(path, &question(node));
+        let answer: Result<Option<T>, ControlError> = asking.client.post(path, &question(node));
         match answer {
             Ok(Some(answer)) => {
                 asking.answered.store(true, Ordering::Relaxed);
@@ -154,7 +148,7 @@ impl Host {
     #[must_use]
     pub fn remove(&self, owner: &Owner, parts: Parts) -> Removed {
         let answer: Option<fairlead_control::Removed> =
-            self.ask_agent(REMOVE, None, |node| RemoveRequest {
+            self.ask_agent(REMOVE, |node| RemoveRequest {
                 node: Some(node),
                 owner: owner.clone(),
                 ports: parts.ports,

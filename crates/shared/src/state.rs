@@ -94,6 +94,12 @@ pub trait SharedState: Send + Sync + Debug {
     /// See [`SharedState`].
     fn range(&self, prefix: &str) -> Result<Snapshot, SharedError>;
 
+    /// The keys under `prefix`, sorted by their bytes, all of one revision.
+    ///
+    /// # Errors
+    /// See [`SharedState`].
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, SharedError>;
+
     /// How many entries there are under `prefix`.
     ///
     /// # Errors

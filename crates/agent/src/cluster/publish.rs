@@ -4,6 +4,7 @@ use super::Membership;
 use fairlead_attach::Attachment;
 use fairlead_cluster::PublishedAddress;
 use fairlead_store::Store;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
@@ -22,7 +23,8 @@ pub(super) fn run(membership: &Membership<'_>) {
     let mut not_before = Instant::now();
     loop {
         let version = version(membership, &mut store);
-        if version.is_some() && version != published && Instant::now() >= not_before {
+        let is_due = version.is_some() && version != published && Instant::now() >= not_before;
+        if is_due && membership.registered.load(Ordering::Relaxed) {
             // Taken before the records are read: what changes meanwhile is seen again.
             match publish(membership) {
                 Ok(()) => {

@@ -1,10 +1,12 @@
 //! Saying that the node lives.
 
 use super::{Membership, report};
+use crate::schedule::Cause;
 use fairlead_cluster::{ClusterError, NodeReport, Registration};
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tracing::{debug, warn};
+use tracing::{debug, error, info, warn};
 
 /// How long the node counts as alive after the last sign of life.
 const TTL: Duration = Duration::from_secs(10);
@@ -15,16 +17,26 @@ const SIGN: Duration = Duration::from_secs(3);
 pub(super) fn run(membership: &Membership<'_>) {
     let mut registration: Option<Registration> = None;
     let mut failed = false;
+    let mut known = BTreeSet::new();
     loop {
-        match sign(membership, &mut registration) {
+        let signed = sign(membership, &mut registration);
+        let is_other = matches!(signed, Err(ClusterError::Namesake { .. }));
+        let is_unreachable = signed.as_ref().is_err_and(ClusterError::is_unreachable);
+        // Before it is known whose the name is, nothing is written by it.
+        if !is_unreachable {
+            membership.registered.store(!is_other, Ordering::Relaxed);
+        }
+        match signed {
             Ok(()) => failed = false,
-            // That shared state is not reached is told by who follows it.
-            Err(error) if error.is_unreachable() || failed => debug!("{error}"),
+            // That shared state is not reached is told by who follows it, and another
+            // machine when it stays.
+            Err(error) if is_unreachable || is_other || failed => debug!("{error}"),
             Err(error) => {
                 failed = true;
                 warn!("register the node: {error}");
             }
         }
+        tell(membership, &mut known);
         count(membership);
         if membership.wait(SIGN) {
             break;
@@ -37,11 +49,28 @@ pub(super) fn run(membership: &Membership<'_>) {
     }
 }
 
+/// What is wrong with the node's place in the cluster, each once when it appears and when
+/// it is gone.
+fn tell(membership: &Membership<'_>, known: &mut BTreeSet<String>) {
+    let now: BTreeSet<String> = membership.cluster.problems().into_iter().collect();
+    if now == *known {
+        return;
+    }
+    for problem in now.difference(known) {
+        error!("{problem}");
+    }
+    for problem in known.difference(&now) {
+        info!("mended: {problem}");
+    }
+    *known = now;
+    membership.shared.want(Cause::Cluster);
+}
+
 fn sign(
     membership: &Membership<'_>,
     registration: &mut Option<Registration>,
 ) -> Result<(), ClusterError> {
-    let report: NodeReport = report::of(membership.shared);
+    let report: NodeReport = report::of(membership.shared, membership.cluster);
     match registration {
         Some(registered) => {
             registered.keep_alive()?;

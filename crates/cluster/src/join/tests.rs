@@ -62,6 +62,10 @@ impl SharedState for Cut {
         self.call(prefix, |e| e.range(prefix))
     }
 
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, SharedError> {
+        self.call(prefix, |e| e.keys(prefix))
+    }
+
     fn count(&self, prefix: &str) -> Result<u64, SharedError> {
         self.call(prefix, |e| e.count(prefix))
     }

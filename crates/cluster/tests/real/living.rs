@@ -10,7 +10,7 @@ const B: &str = "10.11.0.0/16";
 
 /// What a follower was told, in words.
 #[derive(Default)]
-struct Told(Mutex<Vec<String>>);
+pub(crate) struct Told(Mutex<Vec<String>>);
 
 impl Told {
     fn note(&self, followed: &Followed) {
@@ -30,7 +30,7 @@ impl Told {
 
     /// Waits for these words behind what was waited for before.
     #[track_caller]
-    fn wait(&self, words: &str) {
+    pub(crate) fn wait(&self, words: &str) {
         wait_for(words, || {
             let mut told = self.0.lock().unwrap();
             let at = told.iter().position(|t| t == words)?;
@@ -41,7 +41,7 @@ impl Told {
 }
 
 /// Runs `work` while `cluster` is followed.
-fn followed(cluster: &Cluster, work: impl FnOnce(&Told)) {
+pub(crate) fn followed(cluster: &Cluster, work: impl FnOnce(&Told)) {
     let (stop, told) = (AtomicBool::new(false), Told::default());
     thread::scope(|scope| {
         scope.spawn(|| cluster.follow(&stop, &mut |f| told.note(&f)));
@@ -81,7 +81,7 @@ fn only_what_changed_is_published() {
         ("n1", "shop/svc/db")
     );
     assert_eq!(again.addresses(Some("c")).unwrap().value, []);
-    assert_eq!(again.counts().unwrap().value["b"], 1);
+    assert_eq!(again.counts(None).unwrap().value["b"], 1);
 }
 
 #[test]
@@ -97,7 +97,16 @@ fn a_node_lives_while_it_says_so_and_comes_back_by_itself() {
     let cluster = one.open();
     let mut registration = cluster.register(&report, Duration::from_secs(2)).unwrap();
     let row = |index: usize| two.open().nodes().unwrap().value.swap_remove(index);
-    assert!(row(0).alive && row(0).report == Some(report.clone()));
+    let told = row(0).report.unwrap();
+    assert!(row(0).alive && !told.identity.is_empty());
+    let identity = told.identity.clone();
+    assert_eq!(
+        told,
+        NodeReport {
+            identity,
+            ..report.clone()
+        }
+    );
     assert!(!row(1).alive && row(1).member);
     assert!(!registration.keep_alive().unwrap());
     wait_for("end of the lease", || (!row(0).alive).then_some(()));
@@ -148,13 +157,13 @@ fn a_follower_mirrors_and_tells_what_changed() {
         told.wait("lost");
         // Another process of the node reads the mirror at once.
         let reader = one.open();
-        let counts = reader.counts().unwrap();
+        let counts = reader.counts(None).unwrap();
         assert_eq!(counts.value["b"], 1);
         assert!(counts.stale.is_some());
         assert!(reader.nodes().unwrap().value[1].alive);
         server.run();
         told.wait("found");
-        assert!(reader.counts().unwrap().stale.is_none());
+        assert!(reader.counts(None).unwrap().stale.is_none());
     });
 }
 
@@ -242,6 +251,6 @@ fn a_bad_text_in_etcd_keeps_nobody_from_following_the_rest() {
         told.wait("anew");
         two.open().publish(&[address("b", "10.11.4.2")]).unwrap();
         told.wait("addresses {\"b\"}");
-        assert_eq!(one.open().counts().unwrap().value["b"], 1);
+        assert_eq!(one.open().counts(None).unwrap().value["b"], 1);
     });
 }

@@ -151,8 +151,11 @@ fn a_change_gives_segments_and_a_later_one_moves_none() {
         "{problems:?}"
     );
     let drop = Change::Unset("network#b.subnet@n1".parse().unwrap());
-    let (_, assigned) =
-        changed_with_segments(&two.config, &[drop, set("cluster.nodes+=n3")]).unwrap();
+    // What a release does.
+    let free = changed(&two.config, Target::Cluster, &[drop])
+        .unwrap()
+        .config;
+    let (_, assigned) = changed_with_segments(&free, &[set("cluster.nodes+=n3")]).unwrap();
     assert_eq!(assigned[0].segment.to_string(), "10.11.0.0/23");
 }
 
@@ -253,5 +256,38 @@ proptest! {
             prop_assert!(!lacking || state.len() == slots);
             before.clone_from(state);
         }
+    }
+}
+
+#[test]
+fn a_segment_stays_while_its_network_is_declared() {
+    let text = "[cluster]\nnodes = n1 n2\n[network#b]\ntype = routed_bridge\n\
+                network = 10.11.0.0/16\nsubnet@n1 = 10.11.0.0/22\nsubnet@n2 = bad\n";
+    let before = Config::from_documents(
+        &Root::new("/nowhere"),
+        "n1",
+        Document::parse(text).unwrap(),
+        Document::default(),
+    );
+    let set = |text: &str| Change::Set(text.parse().unwrap());
+    let unset = |text: &str| Change::Unset(text.parse().unwrap());
+    for refused in [
+        set("network#b.subnet@n1=10.11.8.0/22"),
+        set("network#b.subnet@N1=10.11.8.0/22"),
+        unset("network#b.subnet@n1"),
+    ] {
+        let told = changed_with_segments(&before, std::slice::from_ref(&refused))
+            .unwrap_err()
+            .to_string();
+        let cure = "net release --name b --node n1";
+        assert!(told.contains(cure), "{refused:?}: {told}");
+    }
+    for allowed in [
+        vec![set("network#b.subnet@n1=10.11.0.0/22")],
+        vec![set("network#b.subnet@n3=10.11.8.0/22")],
+        vec![set("network#b.subnet@n2=10.11.4.0/22")],
+        vec![Change::Delete("network#b".to_owned())],
+    ] {
+        changed_with_segments(&before, &allowed).unwrap();
     }
 }

@@ -5,7 +5,7 @@ use super::{Context, Status};
 use crate::output::note;
 use crate::tree::{Row, render_colored};
 use anyhow::Result;
-use fairlead_attach::Node;
+use fairlead_attach::{Attachment, Node};
 use fairlead_cluster::{Cluster, PublishedAddress};
 use fairlead_control::Client;
 use fairlead_networks::{Status as Table, StatusRow, Usage, UsedAddress};
@@ -20,14 +20,12 @@ pub(super) fn run(context: &Context, name: Option<&str>, verbose: bool) -> Resul
     let agent = agent.ok().flatten();
     let catalog = catalog(&node)?;
     let problems = problems(context, &node, agent.as_ref());
-    let table = match (verbose || !context.output.is_table(), agent.is_some()) {
-        // The agent keeps the numbers; without it this node's own are not in them.
-        (false, true) if cluster.is_joined() => {
-            let counts = cluster.counts()?;
-            stale(counts.stale);
-            Table::new(&catalog, Usage::Counts(&counts.value), &problems, name)
+    let table = match verbose || !context.output.is_table() {
+        false => {
+            let counts = counts(&node, &cluster)?;
+            Table::new(&catalog, Usage::Counts(&counts), &problems, name)
         }
-        _ => {
+        true => {
             let used = addresses(&node, &cluster, name)?;
             Table::new(&catalog, Usage::Addresses(&used), &problems, name)
         }
@@ -63,31 +61,50 @@ fn line(row: &StatusRow, verbose: bool, is_wrong: bool) -> Row {
     line
 }
 
-/// Every address: this node's own by its records, those of others as they were published.
+/// How many addresses of each network: this node's own by its records, those of others
+/// as they were published.
+fn counts(node: &Node, cluster: &Cluster) -> Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    if cluster.is_joined() {
+        let published = cluster.counts(Some(node.config().node()))?;
+        stale(published.stale);
+        counts = published.value;
+    }
+    for used in own(node)? {
+        *counts.entry(used.network.to_string()).or_default() += 1;
+    }
+    Ok(counts)
+}
+
+/// Every address, in the same way.
 fn addresses(node: &Node, cluster: &Cluster, name: Option<&str>) -> Result<Vec<UsedAddress>> {
-    let own = node.config().node();
-    let mut used: Vec<UsedAddress> = node
-        .attachments()?
-        .into_iter()
-        .flat_map(|attachment| {
-            let (object, resource) = (attachment.object, attachment.resource);
-            let network = attachment.owner.network;
-            attachment.addresses.into_iter().map(move |ip| UsedAddress {
-                network: network.clone(),
-                ip,
-                node: own.to_owned(),
-                object: object.clone(),
-                resource: resource.clone(),
-            })
-        })
-        .collect();
+    let mut used: Vec<UsedAddress> = own(node)?.collect();
     if cluster.is_joined() {
         let published = cluster.addresses(name)?;
         stale(published.stale);
-        let others = published.value.into_iter().filter(|p| p.node != own);
+        let others = published.value.into_iter();
+        let others = others.filter(|p| p.node != node.config().node());
         used.extend(others.map(of_another));
     }
     Ok(used)
+}
+
+/// The addresses of this node's attachments.
+fn own(node: &Node) -> Result<impl Iterator<Item = UsedAddress>> {
+    let name = node.config().node().to_owned();
+    let of = move |attachment: Attachment| {
+        let (object, resource) = (attachment.object, attachment.resource);
+        let network = attachment.owner.network;
+        let name = name.clone();
+        attachment.addresses.into_iter().map(move |ip| UsedAddress {
+            network: network.clone(),
+            ip,
+            node: name.clone(),
+            object: object.clone(),
+            resource: resource.clone(),
+        })
+    };
+    Ok(node.attachments()?.into_iter().flat_map(of))
 }
 
 fn of_another(published: PublishedAddress) -> UsedAddress {

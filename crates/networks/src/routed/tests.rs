@@ -411,6 +411,68 @@ fn a_change_costs_work_in_proportion_to_the_change() {
     assert_eq!(ways(&model.setup(&wanted)).len(), 1);
 }
 
+/// A kernel without the kind of tunnel, or a full table: what works is kept.
+#[test]
+fn the_old_way_stays_where_the_new_one_cannot_be_made() {
+    let mut model = machine();
+    model.setup(&desired(
+        [with(back(), Tunnel::Always, TunnelMode::Vxlan)],
+        known(),
+    ));
+    let ways_before = (model.observed.routes.clone(), model.observed.peers.clone());
+    let wanted = desired([with(back(), Tunnel::Always, TunnelMode::Gre)], known());
+    // The mtu and the file come first, then the first tunnel.
+    model.fail_at = Some(2);
+    let report = model.setup(&wanted);
+    assert_eq!(report.problems.len(), 1, "{report:?}");
+    assert_eq!(model.observed.peers, ways_before.1, "{report:?}");
+    assert!(model.observed.links.iter().any(|l| l.name == "ovx_back"));
+    let kept = |model: &Model| {
+        model
+            .observed
+            .routes
+            .iter()
+            .any(|r| r.link.as_str() == "ovx_back")
+    };
+    assert!(kept(&model), "{report:?}");
+    let report = model.setup(&wanted);
+    assert!(report.is_complete() && !kept(&model), "{report:?}");
+    assert!(!model.observed.links.iter().any(|l| l.name == "ovx_back"));
+}
+
+/// A bridge of containers has the same address on each node.
+#[test]
+fn an_address_that_both_nodes_have_is_no_endpoint() {
+    let mut both = known();
+    both.insert(
+        "n1",
+        vec![
+            "172.17.0.1".parse().unwrap(),
+            "192.168.1.1".parse().unwrap(),
+        ],
+    );
+    both.insert(
+        "n3",
+        vec![
+            "172.17.0.1".parse().unwrap(),
+            "192.168.9.3".parse().unwrap(),
+        ],
+    );
+    let mut model = machine();
+    let docker0 = model.add_link("docker0", LinkKind::Bridge, None);
+    model.add_address(docker0, "172.17.0.1/16");
+    let mut network = back();
+    let routed = network.routed.as_mut().unwrap();
+    routed.endpoints.insert("n1".into(), "192.168.1.1".into());
+    let report = model.setup(&desired([network], both));
+    assert!(
+        ways(&report)
+            .iter()
+            .any(|s| s.starts_with("create ipip tunnel flt0 from 192.168.1.1 to 192.168.9.3")),
+        "{report:?}"
+    );
+}
+
 /// As `kill -9` between the making of a link and its mark leaves it.
 #[test]
 fn what_is_half_made_is_made_anew() {
@@ -455,6 +517,11 @@ fn what_the_other_node_does_not_see_as_a_neighbour_is_none() {
         ways(&report)[0].starts_with("create ipip tunnel flt0 from 192.168.1.1 to 192.168.1.2"),
         "{report:?}"
     );
+    // While its agent is stopped nothing is known of it, and nothing changes.
+    let mut silent = known();
+    silent.expect_subnets();
+    let report = model.setup(&desired([back()], silent));
+    assert!(report.steps.is_empty(), "{report:?}");
     wider.tell_subnets("n2", vec!["192.168.1.2/24".parse().unwrap()]);
     let report = model.setup(&desired([back()], wider));
     assert_eq!(

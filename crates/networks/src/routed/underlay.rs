@@ -1,9 +1,11 @@
 //! The links that connect this node with the others.
 
+use crate::PathRoute;
 use crate::setup::is_of_ours;
 use fairlead_kernel::route::{Address, Link};
 use fairlead_types::IfName;
 use ipnet::IpNet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The greatest packet of a path about which nothing is known, in bytes.
@@ -16,6 +18,8 @@ pub(crate) struct Underlay {
     /// Addresses that are on no link to others: kept on the loopback interface, they are
     /// reached by whatever way leads here.
     apart: Vec<IpAddr>,
+    /// The segments that are reached through a tunnel now.
+    tunnelled: BTreeSet<IpNet>,
 }
 
 #[derive(Debug)]
@@ -58,6 +62,22 @@ impl Underlay {
             }
         }
         underlay
+    }
+
+    /// The same, with the ways of ours that are there now.
+    pub(crate) fn with_ways(mut self, routes: &[PathRoute], links: &[Link]) -> Self {
+        let is_tunnel = |route: &&PathRoute| {
+            let link = links.iter().find(|link| link.name == route.link.as_str());
+            link.is_some_and(|link| link.tunnel.is_some() || link.vxlan.is_some())
+        };
+        let through = routes.iter().filter(is_tunnel);
+        self.tunnelled = through.map(|route| route.destination).collect();
+        self
+    }
+
+    /// Whether a segment is reached through a tunnel now.
+    pub(crate) fn is_tunnelled(&self, segment: IpNet) -> bool {
+        self.tunnelled.contains(&segment)
     }
 
     /// The link that an address is a neighbour on: one that is up, else one that is down,

@@ -186,10 +186,8 @@ impl<'a> Share<'a> {
             }
         }
         share.device = finder.device.take();
-        share.mtu = network.mtu.or_else(|| {
-            let least = share.paths.iter().map(|path| path.mtu).min();
-            least.or_else(|| finder.alone())
-        });
+        let least = share.paths.iter().map(|path| path.mtu).min();
+        share.mtu = least.or_else(|| finder.alone());
         (Some(share), problems)
     }
 }
@@ -206,7 +204,7 @@ struct Finder<'a, 'b> {
 
 impl<'a> Finder<'a, '_> {
     fn path(&mut self, peer: &'a str, segment: IpNet) -> Result<Path<'a>, NetworkError> {
-        let (way, mtu) = match self.direct(peer)? {
+        let (way, mtu) = match self.direct(peer, segment)? {
             Some(direct) => direct,
             None if self.routed.tunnel_mode == TunnelMode::Vxlan => self.vxlan(peer)?,
             None => self.tunnel(peer)?,
@@ -240,7 +238,7 @@ impl<'a> Finder<'a, '_> {
     }
 
     /// The way without a tunnel; none where there shall be a tunnel.
-    fn direct(&self, peer: &str) -> Result<Option<(Way, u32)>, NetworkError> {
+    fn direct(&self, peer: &str, segment: IpNet) -> Result<Option<(Way, u32)>, NetworkError> {
         let routed = self.routed;
         let gateway = routed.gateways.get(peer).copied();
         let gateway = match (routed.tunnel, gateway) {
@@ -249,7 +247,10 @@ impl<'a> Finder<'a, '_> {
             (when, None) => {
                 let mut all = self.addresses(peer)?;
                 all.retain(|address| address.is_ipv4() == self.is_v4());
-                let near = all.iter().copied().find(|a| self.is_near(peer, *a));
+                let near = all
+                    .iter()
+                    .copied()
+                    .find(|a| self.is_near((peer, segment), *a));
                 match (near.or(all.first().copied()), when) {
                     (_, When::Auto) if near.is_none() => return Ok(None),
                     (Some(address), _) => address,
@@ -277,9 +278,10 @@ impl<'a> Finder<'a, '_> {
 
     /// Whether both nodes are neighbours on a link, as each of them sees it: a node that
     /// sends through a tunnel where the other has none is not heard.
-    fn is_near(&self, peer: &str, address: IpAddr) -> bool {
+    fn is_near(&self, (peer, segment): (&str, IpNet), address: IpAddr) -> bool {
+        let tunnelled = self.underlay.is_tunnelled(segment);
         let common = self.underlay.common_link(address);
-        common.is_some_and(|common| self.known.sees(peer, common.own()))
+        common.is_some_and(|common| self.known.sees(peer, common.own(), tunnelled))
     }
 
     fn no_family(&self, node: &str) -> NetworkError {
@@ -370,7 +372,9 @@ impl<'a> Finder<'a, '_> {
     /// Both ends of a tunnel: of the network's family if both nodes have it, else of the
     /// other one if the tunnel is `mixed`.
     fn endpoints(&self, peer: &str, mixed: bool) -> Result<(IpAddr, IpAddr), NetworkError> {
-        let (own, theirs) = (self.addresses(self.node)?, self.addresses(peer)?);
+        let (own, mut theirs) = (self.addresses(self.node)?, self.addresses(peer)?);
+        // An address that both have, as that of a bridge of containers, leads to neither.
+        theirs.retain(|address| !own.contains(address) && self.underlay.mtu_of(*address).is_none());
         let pair = |v4: bool| {
             let of = |all: &[IpAddr]| all.iter().copied().find(|a| a.is_ipv4() == v4);
             Some((of(&own)?, of(&theirs)?))

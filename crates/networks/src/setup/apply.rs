@@ -11,10 +11,19 @@ pub(super) trait Ground {
 
 /// Carries the jobs out in order; a job that fails is taken back and holds up no other.
 pub(super) fn apply(ground: &mut impl Ground, jobs: Vec<Job>, report: &mut Report) {
+    let mut ways_failed = false;
     for job in jobs {
+        // A tunnel that was to be replaced may be the only one that works.
+        if job.cleans_up && ways_failed {
+            continue;
+        }
+        let is_way = job.steps.iter().any(|step| matches!(step, Step::Path(_)));
         match run(ground, &job.steps) {
             Ok(()) => report.steps.extend(job.steps),
-            Err(error) => report.problems.push(error.of(job.network.as_deref())),
+            Err(error) => {
+                ways_failed |= is_way;
+                report.problems.push(error.of(job.network.as_deref()));
+            }
         }
     }
 }

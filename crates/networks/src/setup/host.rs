@@ -2,7 +2,7 @@
 
 use super::apply::Ground;
 use super::observe;
-use super::plan::{mark, marked};
+use super::plan::{half_made_for, mark, marked};
 use super::record::{Record, Recorded};
 use super::step::Step;
 use crate::{NetworkError, files};
@@ -84,7 +84,8 @@ impl Host {
         let Some(link) = self.route.link(bridge)? else {
             return Ok(());
         };
-        if link.alias.as_deref().and_then(marked) != Some(network) {
+        let marked = link.alias.as_deref().and_then(marked);
+        if marked.or_else(|| half_made_for(&link)) != Some(network) {
             return Ok(());
         }
         let links = self.route.links()?;

@@ -71,6 +71,9 @@ pub fn setup(config: &Config, known: &Known, dry_run: bool) -> Result<Report, Ne
         None => None,
     };
     let config = newest.as_ref().unwrap_or(config);
+    if lock.is_some() {
+        record::tidy(config.root())?;
+    }
     let (desired, mut problems) = Desired::of(config, known)?;
     let observed = Observed::read(config, &desired)?;
     let plan = plan(&desired, &observed);

@@ -366,7 +366,7 @@ impl<'a> Planner<'a> {
             let is_wanted = ways.peers.contains(&(peer.link.clone(), peer.gateway));
             let is_kept = ways.is_kept(peer.gateway.into()) || ways.renewed.contains(&peer.link);
             if ways.devices.contains(&peer.link) && !is_wanted && !is_kept {
-                self.push(None, vec![PathStep::RemovePeer(peer.clone()).into()]);
+                self.push_clean_up(vec![PathStep::RemovePeer(peer.clone()).into()]);
             }
         }
         for link in &self.observed.links {
@@ -398,7 +398,7 @@ impl<'a> Planner<'a> {
                 _ => continue,
             };
             if !kept_links.contains(&*link.name) {
-                self.push(None, vec![step.into()]);
+                self.push_clean_up(vec![step.into()]);
             }
         }
     }

@@ -17,6 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How the alias of a bridge begins that setup made.
 const MARK: &str = "fairlead network#";
 
+/// How the name of a bridge begins that no declaration names; the network follows.
+const BRIDGE_NAME: &str = "obr_";
+
 /// The alias of the bridge of a network.
 pub(super) fn mark(network: &str) -> String {
     format!("{MARK}{network}")
@@ -31,7 +34,7 @@ pub(super) fn marked(alias: &str) -> Option<&str> {
 #[must_use]
 pub fn is_of_ours(link: &Link) -> bool {
     let alias = link.alias.as_deref().unwrap_or_default();
-    marked(alias).is_some() || tunnel_to(link).is_some() || link.name.starts_with("obr_")
+    marked(alias).is_some() || tunnel_to(link).is_some() || link.name.starts_with(BRIDGE_NAME)
 }
 
 /// The steps to make, and what keeps from making more.
@@ -84,7 +87,8 @@ impl<'a> Planner<'a> {
             shares: BTreeMap::new(),
             plan: Plan::default(),
         };
-        let underlay = Underlay::of(&observed.links, &observed.addresses);
+        let underlay = Underlay::of(&observed.links, &observed.addresses)
+            .with_ways(&observed.routes, &observed.links);
         for network in &desired.networks {
             let whole = generate::generate(network, &desired.node, None);
             if let Err(error) = whole {
@@ -128,7 +132,11 @@ impl<'a> Planner<'a> {
             (Some(mtu), Some(least)) => Some(mtu.min(least)),
             (computed, least) => computed.or(least),
         };
-        network.mtu.or(computed)
+        // What is declared can only be less than what the way takes.
+        match (network.mtu, computed) {
+            (Some(declared), Some(mtu)) => Some(declared.min(mtu)),
+            (declared, computed) => declared.or(computed),
+        }
     }
 
     fn local_ranges(&self, network: &Network) -> Vec<IpNet> {
@@ -143,8 +151,21 @@ impl<'a> Planner<'a> {
     pub(super) fn push(&mut self, network: Option<&str>, steps: Vec<Step>) {
         if !steps.is_empty() {
             let network = network.map(str::to_owned);
-            self.plan.jobs.push(Job { network, steps });
+            self.plan.jobs.push(Job {
+                network,
+                steps,
+                cleans_up: false,
+            });
         }
+    }
+
+    /// The same for what goes only when all ways are made.
+    pub(super) fn push_clean_up(&mut self, steps: Vec<Step>) {
+        self.plan.jobs.push(Job {
+            network: None,
+            steps,
+            cleans_up: true,
+        });
     }
 
     fn leftovers(&mut self) {
@@ -213,7 +234,9 @@ impl<'a> Planner<'a> {
 
     fn stale_bridges(&mut self, steps: &mut Steps<'a>) {
         for link in &self.observed.links {
-            let Some(network) = owner(link) else { continue };
+            let Some(network) = owner(link).or_else(|| half_made_for(link)) else {
+                continue;
+            };
             if self.wanted.contains_key(&*link.name) || self.held.contains(network) {
                 continue;
             }
@@ -478,6 +501,13 @@ impl<'a> Planner<'a> {
 fn owner(link: &Link) -> Option<&str> {
     let bridge = link.kind == Some(LinkKind::Bridge);
     link.alias.as_deref().filter(|_| bridge).and_then(marked)
+}
+
+/// The network that a setup made a bridge for, and was killed before it marked it.
+pub(super) fn half_made_for(link: &Link) -> Option<&str> {
+    let network = link.name.strip_prefix(BRIDGE_NAME)?;
+    let is_bare = !link.up && link.alias.as_deref().unwrap_or_default().is_empty();
+    (is_bare && link.kind == Some(LinkKind::Bridge)).then_some(network)
 }
 
 /// Whether a bridge is ours: it has a mark, or it has no alias and the name that only

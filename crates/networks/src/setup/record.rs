@@ -60,6 +60,11 @@ pub(super) fn read(root: &Root, boot: &str) -> Result<Vec<Recorded>, NetworkErro
     })
 }
 
+/// Removes what a setup left that was killed while it wrote; nobody else may write.
+pub(super) fn tidy(root: &Root) -> Result<(), NetworkError> {
+    files::remove(&files::temporary(&path(root)))
+}
+
 impl Record {
     pub(super) fn new(root: &Root, boot: String, addresses: Vec<Recorded>) -> Self {
         Self {

@@ -16,6 +16,9 @@ pub struct Job {
     pub network: Option<String>,
     /// The steps, in order.
     pub steps: Vec<Step>,
+    /// Whether it takes away what others may still need until what takes its place is there:
+    /// it is left for another time when making that failed.
+    pub cleans_up: bool,
 }
 
 /// One change. Each happens whole or not at all.

@@ -162,17 +162,33 @@ impl Etcd {
         }
         receiver.recv().unwrap_or(Err(given_up))
     }
+
+    /// Every entry under a prefix, of one revision.
+    fn whole(&self, prefix: &str, keys_only: bool) -> Result<Snapshot, SharedError> {
+        self.block(Op::read("read", prefix), move |pool, op| async move {
+            loop {
+                match range(&pool, &op, keys_only).await {
+                    // The revision was compacted between two pages.
+                    Err(SharedError::Compacted { .. }) => {}
+                    done => return done,
+                }
+            }
+        })
+    }
 }
 
-/// The entries of one revision, page by page.
-async fn range(pool: &Pool, op: &Op) -> Result<Snapshot, SharedError> {
+/// The entries of one revision, page by page; with `keys_only` their values are empty.
+async fn range(pool: &Pool, op: &Op, keys_only: bool) -> Result<Snapshot, SharedError> {
     let prefix = pool.full(&op.key);
     let end = prefix_end(&prefix);
     let mut from = prefix.into_bytes();
     let mut snapshot = Snapshot::default();
     loop {
         let options = GetOptions::new().with_range(end.clone()).with_limit(PAGE);
-        let options = options.with_revision(snapshot.revision.0);
+        let mut options = options.with_revision(snapshot.revision.0);
+        if keys_only {
+            options = options.with_keys_only();
+        }
         let page = get(pool, op, from.clone(), options).await?;
         if snapshot.revision == Revision::ZERO {
             snapshot.revision = header_revision(page.header());
@@ -261,15 +277,12 @@ impl SharedState for Etcd {
     }
 
     fn range(&self, prefix: &str) -> Result<Snapshot, SharedError> {
-        self.block(Op::read("read", prefix), |pool, op| async move {
-            loop {
-                match range(&pool, &op).await {
-                    // The revision was compacted between two pages.
-                    Err(SharedError::Compacted { .. }) => {}
-                    done => return done,
-                }
-            }
-        })
+        self.whole(prefix, false)
+    }
+
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, SharedError> {
+        let entries = self.whole(prefix, true)?.entries.into_iter();
+        Ok(entries.map(|entry| entry.key).collect())
     }
 
     fn count(&self, prefix: &str) -> Result<u64, SharedError> {

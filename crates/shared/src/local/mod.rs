@@ -247,6 +247,10 @@ impl SharedState for Local {
         })
     }
 
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, SharedError> {
+        self.read(("read", prefix), |rows| rows.keys(prefix))
+    }
+
     fn count(&self, prefix: &str) -> Result<u64, SharedError> {
         self.read(("count", prefix), |rows| rows.count(prefix))
     }

@@ -206,8 +206,10 @@ impl<'a> Rows<'a> {
         Ok(deleted)
     }
 
-    fn keys(&self, prefix: &str) -> rusqlite::Result<Vec<String>> {
-        let sql = "SELECT key FROM entries WHERE key >= ?1 AND (?2 IS NULL OR key < ?2)";
+    /// The keys under `prefix`, sorted.
+    pub(super) fn keys(&self, prefix: &str) -> rusqlite::Result<Vec<String>> {
+        let sql = "SELECT key FROM entries WHERE key >= ?1 AND (?2 IS NULL OR key < ?2)
+                   ORDER BY key";
         self.conn
             .prepare_cached(sql)?
             .query_map(

@@ -91,6 +91,8 @@ pub(crate) fn a_range_is_sorted_and_has_its_prefix_only(engine: &dyn Engine) {
     );
     assert_eq!(state.count("n/").unwrap(), 4);
     assert_eq!(state.count("n").unwrap(), 6);
+    assert_eq!(state.keys("n/").unwrap(), keys);
+    assert_eq!(state.keys("").unwrap().len(), 9);
     assert_eq!(state.range("").unwrap().entries.len(), 9);
     assert_eq!(state.range("nothing").unwrap().entries, []);
 }

@@ -1,0 +1,215 @@
+//! A `cluster.conf` that someone damages, and an etcd that comes back as it was before.
+
+use crate::etcd::Server;
+use crate::living::followed;
+use crate::place::{Place, network, refusal, segments, set};
+use fairlead_cluster::{ClusterError, ConfigSync};
+use fairlead_config::{Config, ConfigError};
+
+const B: &str = "10.11.0.0/16";
+
+impl Place {
+    /// The segments as any command reads them.
+    fn loaded(&self) -> Vec<(String, String)> {
+        let config = Config::load(&self.root, &self.node).unwrap();
+        let document = config.document(fairlead_config::Target::Cluster);
+        segments(&document.to_string(), "b").into_iter().collect()
+    }
+}
+
+#[test]
+fn a_damaged_mirror_never_counts_and_is_mended_without_etcd() {
+    let mut server = Server::start();
+    let one = Place::joined("n1", &network("b", B, 1024), &server);
+    server.kill();
+    let good = one.text();
+    let given = one.loaded();
+    assert_eq!(given.len(), 1);
+    for damaged in ["", "no configuration\n", "[network#x]\nnetwork = none\n"] {
+        one.write(damaged);
+        assert_eq!(one.loaded(), given, "{damaged:?}");
+        let sync = one.open().restore_mirror().unwrap();
+        let saved_as = one.path(".rejected");
+        assert_eq!(std::fs::read_to_string(&saved_as).unwrap(), damaged);
+        assert_eq!(sync, ConfigSync::LocalEdit { saved_as });
+        assert_eq!(one.text(), good);
+    }
+    std::fs::remove_file(one.path("")).unwrap();
+    assert_eq!(one.loaded(), given);
+    let sync = one.open().restore_mirror().unwrap();
+    assert!(matches!(sync, ConfigSync::Written { .. }), "{sync:?}");
+    assert_eq!(one.text(), good);
+    let again = one.open().restore_mirror().unwrap();
+    assert_eq!(again, ConfigSync::Unchanged);
+    // Who follows mends it too.
+    followed(&one.open(), |told| {
+        told.wait("lost");
+        one.write("[network#y]\n");
+        told.wait("edit");
+        assert_eq!(one.text(), good);
+    });
+}
+
+#[test]
+fn an_edit_is_seen_also_when_something_else_happens() {
+    let server = Server::start();
+    let one = Place::joined("n1", &network("b", B, 1024), &server);
+    let good = one.text();
+    followed(&one.open(), |told| {
+        told.wait("anew");
+        one.write("");
+        server.ctl(&["put", "/fairlead/nodes/n2", "{}"]);
+        told.wait("nodes {\"n2\"}");
+        told.wait("edit");
+        assert_eq!(one.text(), good);
+    });
+}
+
+#[test]
+fn without_etcd_an_emptied_file_is_no_declaration() {
+    let one = Place::new("n1", &network("b", B, 1024));
+    let cluster = one.open();
+    cluster.assign_segments().unwrap();
+    let good = one.text();
+    for damaged in [Some(""), None] {
+        match damaged {
+            Some(text) => one.write(text),
+            None => std::fs::remove_file(one.path("")).unwrap(),
+        }
+        let error = cluster.assign_segments().unwrap_err();
+        let is_vanished =
+            |e: &ClusterError| matches!(e, ClusterError::Config(ConfigError::Vanished { .. }));
+        assert!(is_vanished(&error), "{error}");
+        let error = cluster
+            .change(&set(&["cluster.name=x"]), false)
+            .unwrap_err();
+        assert!(is_vanished(&error), "{error}");
+    }
+    one.write("[DEFAULT]\n");
+    cluster.assign_segments().unwrap();
+    one.write(&good);
+    cluster.assign_segments().unwrap();
+    assert_eq!(one.segments("b").len(), 1);
+}
+
+#[test]
+fn nothing_is_decided_on_an_older_text() {
+    let server = Server::start();
+    let one = Place::joined("n1", &network("b", B, 1024), &server);
+    let old = (server.value("config"), server.value("config.generation"));
+    let two = Place::joined("n2", "", &server);
+    two.open()
+        .change(&set(&["cluster.name=new"]), false)
+        .unwrap();
+    server_put(&server, "config", &old.0);
+    server_put(&server, "config.generation", &old.1);
+    let text = "network#c.network=10.12.0.0/24";
+    two.open().change(&set(&[text]), false).unwrap();
+    for text in [server.value("config"), two.text()] {
+        assert!(
+            text.contains("10.12.0.0/24") && text.contains("name = new"),
+            "{text}"
+        );
+        assert_eq!(segments(&text, "b").len(), 2, "{text}");
+    }
+    // The one whose mirror is older takes it.
+    one.open().sync_config().unwrap();
+    assert_eq!(one.text(), two.text());
+}
+
+#[test]
+fn what_a_newer_history_gave_and_what_was_mirrored_become_one() {
+    let mut server = Server::start();
+    let one = Place::joined("n1", &network("b", B, 1024), &server);
+    let old = server.value("config");
+    let two = Place::joined("n2", "", &server);
+    for i in 0..5 {
+        let name = format!("cluster.name=c{i}");
+        two.open().change(&set(&[&name]), false).unwrap();
+    }
+    assert_eq!(two.segments("b")["n2"], "10.11.4.0/22");
+    // Restored from before the second joined, and changed often since.
+    wiped(&mut server);
+    let with = |node: &str, segment: &str| {
+        let text = old.replace("nodes = n1", &format!("nodes = n1 {node}"));
+        format!("{text}subnet@{node} = {segment}\n")
+    };
+    server_put(&server, "config", &with("n3", "10.11.8.0/22"));
+    server_put(&server, "config.generation", "99");
+    two.open().sync_config().unwrap();
+    let given = segments(&server.value("config"), "b");
+    let wanted = [
+        ("n1", "10.11.0.0/22"),
+        ("n2", "10.11.4.0/22"),
+        ("n3", "10.11.8.0/22"),
+    ];
+    assert!(wanted.iter().all(|(n, s)| given[*n] == *s), "{given:?}");
+    assert!(server.value("config").contains("nodes = n1 n3 n2"));
+    assert_eq!(server.value("config.generation"), "100");
+    one.open().sync_config().unwrap();
+    assert_eq!(one.text(), two.text());
+    // The same, and the second's segment was given to another.
+    let before = two.text();
+    for i in 0..5 {
+        let name = format!("cluster.name=d{i}");
+        two.open().change(&set(&[&name]), false).unwrap();
+    }
+    let own = two.text();
+    assert_ne!(own, before);
+    wiped(&mut server);
+    let restored_text = with("n4", "10.11.4.0/22");
+    server_put(&server, "config", &restored_text);
+    server_put(&server, "config.generation", "999");
+    let cluster = two.open();
+    let error = cluster.sync_config().unwrap_err();
+    assert!(matches!(error, ClusterError::SegmentLost { .. }), "{error}");
+    assert_eq!(cluster.problems(), [error.to_string()]);
+    let refused = cluster
+        .change(&set(&["cluster.name=x"]), false)
+        .unwrap_err();
+    assert!(
+        matches!(refused, ClusterError::SegmentLost { .. }),
+        "{refused}"
+    );
+    assert_eq!((two.text(), server.value("config")), (own, restored_text));
+    assert!(
+        two.loaded()
+            .contains(&("n2".to_owned(), "10.11.4.0/22".to_owned()))
+    );
+    // The cure that the message names, on another node.
+    server_put(&server, "config", &with("n4", "10.11.12.0/22"));
+    cluster.sync_config().unwrap();
+    assert_eq!(cluster.problems(), [""; 0]);
+    let given = two.segments("b");
+    assert_eq!(
+        (&*given["n2"], &*given["n4"]),
+        ("10.11.4.0/22", "10.11.12.0/22")
+    );
+    assert_eq!(two.text(), server.value("config"));
+}
+
+#[test]
+fn a_segment_is_moved_by_nobody() {
+    let server = Server::start();
+    let one = Place::joined("n1", &network("b", B, 1024), &server);
+    let cluster = one.open();
+    let text = refusal(cluster.change(&set(&["network#b.subnet@n1=10.11.8.0/22"]), false));
+    assert!(text.contains("net release --name b --node n1"), "{text}");
+    let same = set(&["network#b.subnet@n1=10.11.0.0/22"]);
+    assert!(!cluster.change(&same, false).unwrap().changed);
+    cluster
+        .change(&set(&["network#b.subnet@n2=10.11.8.0/22"]), false)
+        .unwrap();
+    let whole = fairlead_config::Change::Delete("network#b".to_owned());
+    cluster.change(&[whole], false).unwrap();
+    assert!(one.segments("b").is_empty());
+}
+
+fn server_put(server: &Server, key: &str, value: &str) {
+    server.ctl(&["put", &format!("/fairlead/{key}"), value]);
+}
+
+fn wiped(server: &mut Server) {
+    server.wipe();
+    server.run();
+}
