@@ -95,15 +95,13 @@ pub fn judge(measured: &Measured) -> Vec<Goal> {
 fn of_scenario(measured: &Measured, bed: &Bed) -> Vec<Goal> {
     let scenario = bed.scenario;
     let goal = |what, limit, at_least, value: Option<f64>| {
-        Some(Goal {
-            scenario,
-            what,
-            limit: Limit {
-                value: value?,
-                limit,
-                at_least,
-            },
-        })
+        let value = value?;
+        let limit = Limit {
+            value,
+            limit,
+            at_least,
+        };
+        Some((what, limit))
     };
     let floor = measured.floor_of(scenario);
     let reference = measured.bed(Scenario {
@@ -154,7 +152,14 @@ fn of_scenario(measured: &Measured, bed: &Bed) -> Vec<Goal> {
             full("DEL, times the empty case", false),
         ]);
     }
-    goals.into_iter().flatten().collect()
+    let goals = goals.into_iter().flatten();
+    goals
+        .map(|(what, limit)| Goal {
+            scenario,
+            what,
+            limit,
+        })
+        .collect()
 }
 
 #[cfg(test)]

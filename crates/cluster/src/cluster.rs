@@ -4,7 +4,7 @@ use crate::counted::Counted;
 use crate::identity::Trouble;
 use crate::{ClusterError, keys};
 use fairlead_config::{Config, Document, EtcdSettings, Target, is_joined, nodename};
-use fairlead_shared::{Entry, Etcd, EtcdOptions, Local, SharedState, Snapshot};
+use fairlead_shared::{Entry, Etcd, EtcdOptions, Local, SharedError, SharedState, Snapshot};
 use fairlead_types::Root;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -84,7 +84,7 @@ impl Cluster {
         prefix: Option<String>,
     ) -> Result<Self, ClusterError> {
         let mirror = match prefix {
-            Some(_) => Some(Local::open(&root.state().join("mirror.db"))?),
+            Some(_) => Some(open_mirror(root)?),
             None => None,
         };
         Ok(Self {
@@ -170,6 +170,27 @@ impl Cluster {
     }
 }
 
+/// Opens the mirror. One that is damaged is set aside: all that is in it is in etcd, and
+/// is read from there again.
+fn open_mirror(root: &Root) -> Result<Local, ClusterError> {
+    let path = root.state().join("mirror.db");
+    match Local::open(&path) {
+        Err(SharedError::Damaged { .. }) => {
+            for end in ["", "-wal", "-shm"] {
+                let file = format!("{}{end}", path.display());
+                match std::fs::rename(&file, format!("{file}.damaged")) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(ClusterError::file("set aside", file)(error));
+                    }
+                    _ => {}
+                }
+            }
+            Ok(Local::open(&path)?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
 /// The settings of `node.conf` for the engine.
 pub(crate) fn options(settings: &EtcdSettings) -> EtcdOptions {
     EtcdOptions {
@@ -221,5 +242,24 @@ impl Stored {
             text: text.to_owned(),
             generation: number.unwrap_or_default(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_mirror_is_set_aside_and_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::new(dir.path());
+        let engine = Arc::new(Local::open(&dir.path().join("engine.db")).unwrap());
+        let open = || Cluster::over(&root, "n1", engine.clone(), Some("/fairlead".into()));
+        drop(open().unwrap());
+        let mirror = root.state().join("mirror.db");
+        std::fs::write(&mirror, vec![7; 8192]).unwrap();
+        let cluster = open().unwrap();
+        assert!(cluster.mirror_file().is_some());
+        assert!(root.state().join("mirror.db.damaged").exists());
     }
 }

@@ -5,8 +5,8 @@ use crate::config::{Decision, of_node, write};
 use crate::mirror::keep;
 use crate::{Cluster, ClusterError, keys};
 use fairlead_config::{
-    Assigned, Change, Changed, Config, Document, EtcdSettings, KeyOp, KeyPath, Mirror, Operator,
-    Target, change, changed, changed_with_segments, is_joined, nodename, update,
+    Assigned, Change, Changed, Config, ConfigError, Document, EtcdSettings, KeyOp, KeyPath, Mirror,
+    Operator, Target, change, changed, changed_with_segments, is_joined, nodename, update,
 };
 use fairlead_shared::{Etcd, SharedState, Txn};
 use fairlead_types::Root;
@@ -131,7 +131,11 @@ impl Cluster {
     /// Refuses what etcd has where this node's own `cluster.conf` is of another cluster
     /// and declares networks.
     fn refuse_other(&self, prefix: &str) -> Result<(), ClusterError> {
-        let own = self.local_config()?;
+        let own = match self.local_config() {
+            // What is gone is not given up: the cluster's comes in its place.
+            Err(ClusterError::Config(ConfigError::Vanished { .. })) => return Ok(()),
+            own => own?,
+        };
         let document = own.document(Target::Cluster);
         let networks = document.sections().any(|s| s.starts_with("network#"));
         let stored = Stored::of(&self.engine.range(keys::CONFIG)?, prefix)?;

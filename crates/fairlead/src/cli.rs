@@ -214,7 +214,8 @@ pub(crate) enum NetCommand {
         /// The node.
         #[arg(long)]
         node: String,
-        /// Also that of a node that is in the cluster, or has addresses.
+        /// Also when the node is in the cluster, or has addresses that would be given out
+        /// twice.
         #[arg(long)]
         force: bool,
     },

@@ -132,7 +132,8 @@ fn what_a_newer_history_gave_and_what_was_mirrored_become_one() {
     wiped(&mut server);
     let with = |node: &str, segment: &str| {
         let text = old.replace("nodes = n1", &format!("nodes = n1 {node}"));
-        format!("{text}subnet@{node} = {segment}\n")
+        let own = "subnet@n1 = 10.11.0.0/22\n";
+        text.replace(own, &format!("{own}subnet@{node} = {segment}\n"))
     };
     server_put(&server, "config", &with("n3", "10.11.8.0/22"));
     server_put(&server, "config.generation", "99");

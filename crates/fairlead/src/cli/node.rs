@@ -55,7 +55,8 @@ pub(crate) struct LeaveArgs {
     /// Another node, which is dead.
     #[arg(long, value_name = "NODE")]
     pub(crate) name: Option<String>,
-    /// Although it has containers on networks of the cluster, or is alive.
+    /// Also when this node has containers on networks of the cluster or cannot reach etcd,
+    /// or when the other one is alive.
     #[arg(long)]
     pub(crate) force: bool,
 }
