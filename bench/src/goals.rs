@@ -41,6 +41,16 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// What was measured, and its limit from above, or from below with `at_least`.
+    #[must_use]
+    pub const fn new(value: f64, limit: f64, at_least: bool) -> Self {
+        Self {
+            value,
+            limit,
+            at_least,
+        }
+    }
+
     /// Whether it was kept.
     #[must_use]
     pub fn is_reached(&self) -> bool {
@@ -95,13 +105,11 @@ pub fn judge(measured: &Measured) -> Vec<Goal> {
 fn of_scenario(measured: &Measured, bed: &Bed) -> Vec<Goal> {
     let scenario = bed.scenario;
     let goal = |what, limit, at_least, value: Option<f64>| {
-        let value = value?;
-        let limit = Limit {
-            value,
-            limit,
-            at_least,
-        };
-        Some((what, limit))
+        Some(Goal {
+            scenario,
+            what,
+            limit: Limit::new(value?, limit, at_least),
+        })
     };
     let floor = measured.floor_of(scenario);
     let reference = measured.bed(Scenario {
@@ -152,14 +160,7 @@ fn of_scenario(measured: &Measured, bed: &Bed) -> Vec<Goal> {
             full("DEL, times the empty case", false),
         ]);
     }
-    let goals = goals.into_iter().flatten();
-    goals
-        .map(|(what, limit)| Goal {
-            scenario,
-            what,
-            limit,
-        })
-        .collect()
+    goals.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -168,11 +169,7 @@ mod tests {
 
     #[test]
     fn a_limit_itself_is_reached_and_what_lies_beyond_is_not() {
-        let goal = |value, at_least| Limit {
-            value,
-            limit: 2.0,
-            at_least,
-        };
+        let goal = |value, at_least| Limit::new(value, 2.0, at_least);
         assert!(goal(2.0, false).is_reached() && goal(2.0, true).is_reached());
         assert!(!goal(2.1, false).is_reached() && !goal(1.9, true).is_reached());
         assert!(!goal(f64::NAN, false).is_reached() && !goal(f64::NAN, true).is_reached());

@@ -7,11 +7,12 @@ use serde_json::Value;
 use crate::agent::Agent;
 use crate::certificates::Authority;
 use crate::commands::Ran;
+use crate::container::Container;
 use crate::etcd::{Etcd, MemberPlan};
-use crate::family::is_v6;
 use crate::node::{Node, Sandbox};
 use crate::patience::{eventually, patience};
 use crate::place::Place;
+use crate::wires::{Wires, script};
 
 /// The first 24 bits of the addresses on the switch.
 const NEAR_V4: &str = "192.168.1";
@@ -21,8 +22,9 @@ const NEAR_V6: &str = "2001:db8:1";
 const FAR_V4: &str = "192.168.2";
 /// The same behind the router.
 const FAR_V6: &str = "2001:db8:2";
-/// The last part of the router's addresses and, on the switch, of the first etcd member less one.
+/// The last part of the router's addresses.
 const ROUTER: usize = 254;
+/// The last part of the etcd members' addresses is this and their number, from 1.
 const ETCD: usize = 100;
 
 /// What a cluster consists of.
@@ -391,58 +393,6 @@ impl Cluster {
     }
 }
 
-/// A container with an `eth0` on a network of the cluster.
-#[derive(Debug)]
-pub struct Container<'c> {
-    /// Its namespace.
-    pub sandbox: Sandbox<'c>,
-    /// The network it is on; empty means the only one.
-    network: String,
-}
-
-impl<'c> Container<'c> {
-    pub(crate) fn of(sandbox: Sandbox<'c>) -> Self {
-        Self {
-            sandbox,
-            network: String::new(),
-        }
-    }
-
-    /// Its address, without a length; of version 4 if it has one.
-    ///
-    /// # Panics
-    /// If it has none.
-    #[must_use]
-    #[track_caller]
-    pub fn address(&self) -> String {
-        let addresses = self.sandbox.addresses("eth0");
-        let first = addresses.first().expect("a container has an address");
-        let (address, _) = first.split_once('/').expect("ADDRESS/LENGTH");
-        address.to_owned()
-    }
-
-    /// Takes it off its network.
-    #[track_caller]
-    pub fn detach(&self) {
-        let line = format!(
-            "fairlead detach {} --netns {}",
-            self.network,
-            self.sandbox.netns()
-        );
-        self.sandbox.node().sh(&line).done();
-    }
-
-    /// The MTU of its link.
-    ///
-    /// # Panics
-    /// If `ip` shows none.
-    #[must_use]
-    #[track_caller]
-    pub fn mtu(&self) -> u64 {
-        self.sandbox.link("eth0")["mtu"].as_u64().expect("a number")
-    }
-}
-
 /// The address of a segment's bridge, with its length: the segment's first and one.
 #[must_use]
 pub fn gateway(segment: &str) -> String {
@@ -457,87 +407,6 @@ pub fn gateway(segment: &str) -> String {
             std::net::Ipv6Addr::from(u128::from(address) + 1)
         )
     }
-}
-
-/// Lines of `ip` that make machines on the switch.
-#[derive(Default)]
-struct Wires {
-    /// In the namespace of the switch, first.
-    switch: String,
-    /// In those of the machines.
-    machines: String,
-    ports: usize,
-}
-
-impl Wires {
-    /// A namespace beside the switch.
-    fn machine(&mut self, name: &str) {
-        let _ = writeln!(self.switch, "ip netns add {name}");
-        let _ = writeln!(self.machines, "ip -netns {name} link set lo up");
-    }
-
-    /// A cable from a bridge to the link of a machine, with addresses at that end.
-    fn cable(&mut self, (bridge, machine, link): (&str, &str, &str), addresses: &str) {
-        self.ports += 1;
-        let port = format!("port{}", self.ports);
-        let _ = writeln!(
-            self.switch,
-            "ip link add {port} type veth peer name {link} netns {machine}\n\
-             ip link set {port} master {bridge} up"
-        );
-        for address in addresses.split_whitespace() {
-            let nodad = if is_v6(address) { " nodad" } else { "" };
-            let _ = writeln!(
-                self.machines,
-                "ip -netns {machine} address add {address} dev {link}{nodad}"
-            );
-        }
-        let _ = writeln!(self.machines, "ip -netns {machine} link set {link} up");
-    }
-
-    fn default_routes(&mut self, machine: &str, v4: &str, v6: &str) {
-        let _ = writeln!(
-            self.machines,
-            "ip -netns {machine} route add default via {v4}\n\
-             ip -netns {machine} route add ::/0 via {v6}"
-        );
-    }
-}
-
-/// Runs lines of a shell that may not fail; lines of `ip` about one namespace that
-/// follow each other are one process.
-#[track_caller]
-fn script(node: &Node, lines: &str) {
-    let mut text = String::new();
-    let mut open: Option<String> = None;
-    for line in lines.lines() {
-        let words: Vec<&str> = line.splitn(4, ' ').collect();
-        let (head, rest) = match words.as_slice() {
-            ["ip", "-netns", name, rest] => (Some(format!("ip -netns {name}")), *rest),
-            ["ip", ..] => (Some("ip".to_owned()), &line[3..]),
-            _ => (None, line),
-        };
-        if head != open {
-            if open.is_some() {
-                text += "END\n";
-            }
-            if let Some(head) = &head {
-                let _ = writeln!(text, "{head} -batch - <<'END'");
-            }
-            open = head;
-        }
-        let _ = writeln!(text, "{rest}");
-    }
-    if open.is_some() {
-        text += "END\n";
-    }
-    let output = node.command("sh").args(["-ec", &text]).output();
-    let output = output.expect("a shell can be started");
-    assert!(
-        output.status.success(),
-        "{text}\nfailed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 #[cfg(test)]

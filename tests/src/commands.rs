@@ -120,7 +120,8 @@ pub(crate) fn search_path() -> OsString {
 
 /// A container's links, addresses and routes, and those of the host, its rule set, and
 /// what the product lists, file names included: for comparing before and after. Without
-/// what the kernel changes by itself some time after a cable was plugged or pulled.
+/// what the kernel changes by itself some time after a cable was plugged or pulled, and
+/// without the id that a node is given once.
 const WORLD: &str = r#"
 look() {
     ip $1 -oneline link; ip $1 -oneline address
@@ -130,7 +131,7 @@ look | sed 's/^/host: /'
 for name in $(ls /run/netns | grep -vx outside); do look "-netns $name" | sed "s/^/$name: /"; done
 nft --stateless list ruleset | sed 's/^/nft: /'
 fairlead ls -o json; fairlead ip ls -o json
-find "$FAIRLEAD_ROOT" -type f ! -path '*/node.db*' ! -path '*/shared.db*' ! -path '*/mirror.*' ! -name '*.lock' | sort
+find "$FAIRLEAD_ROOT" -type f ! -path '*/node.db*' ! -path '*/shared.db*' ! -path '*/mirror.*' ! -name node.id ! -name '*.lock' | sort
 "#;
 
 impl Node {

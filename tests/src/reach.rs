@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::cluster::Container;
+use crate::container::Container;
 use crate::family::is_v6;
 use crate::patience::{eventually, patience};
 use crate::peer::{Server, Transport};

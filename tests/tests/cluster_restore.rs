@@ -1,9 +1,9 @@
 //! etcd is restored from nothing while nodes know different things.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fairlead_tests::{
-    Agent, Cluster, Node, Pinging, Place, Plan, eventually, gateway, reach_each_other,
+    Agent, Cluster, Node, Pinging, Place, Plan, Ran, eventually, gateway, reach_each_other,
 };
 
 /// The time a restoration may take until all nodes agree.
@@ -180,4 +180,77 @@ fn a_node_that_boots_without_etcd_is_what_it_was() {
             false => Err(status),
         }
     });
+}
+
+/// Types a line that may not take longer than so many seconds.
+#[track_caller]
+fn within(node: &Node, line: &str, seconds: u64) -> Ran {
+    let start = Instant::now();
+    let ran = node.sh(line);
+    let took = start.elapsed();
+    assert!(
+        took < Duration::from_secs(seconds),
+        "{line}: {took:?} {ran:?}"
+    );
+    println!("{line}: {took:?}");
+    ran
+}
+
+/// Worse than one that is down: nobody says so.
+#[test]
+fn an_etcd_that_says_nothing_delays_only_changes() {
+    let cluster = cluster();
+    let mut agents = cluster.up();
+    cluster.declare("back", &["type=routed_bridge", "network=10.11.0.0/16"]);
+    cluster.segments("back");
+    let one = cluster.container(1, "back", "one");
+    let etcd = cluster.wire().existing("etcd1");
+    etcd.run("nft add table inet silence");
+    etcd.run("nft add chain inet silence in { type filter hook input priority 0 ; }");
+    etcd.run("nft add rule inet silence in drop");
+    // The second has its agent, the third has none.
+    agents.truncate(2);
+    for (k, name) in [(2, "two"), (3, "three")] {
+        let node = cluster.node(k);
+        let sandbox = node.sandbox(name);
+        let line = format!(
+            "fairlead attach back --netns {} --object a/svc/{name}",
+            sandbox.netns()
+        );
+        within(node, &line, 2).done();
+        one.sandbox.ping(&cluster.attached(k, name).address());
+        for line in [
+            "fairlead net status --verbose",
+            "fairlead net ls",
+            "fairlead ls",
+            "fairlead node ls",
+        ] {
+            within(node, line, 7).done();
+        }
+        within(node, "fairlead net setup", 20).done();
+        let line = format!("fairlead detach back --netns {}", sandbox.netns());
+        within(node, &line, 2).done();
+        within(
+            node,
+            "fairlead cluster set --kw network#late.network=10.41.0.0/24",
+            20,
+        )
+        .fails(&["etcd", "192.168.1.101"]);
+    }
+    // An agent that starts then is ready, and makes what is gone.
+    cluster.node(3).run("ip link delete obr_back");
+    let _agent = Agent::start(cluster.node(3));
+    assert_eq!(cluster.node(3).addresses("obr_back"), ["10.11.8.1/22"]);
+    etcd.run("nft delete table inet silence");
+    eventually(SOON, || {
+        let ran = cluster
+            .node(1)
+            .sh("fairlead cluster set --kw network#late.network=10.41.0.0/24");
+        if ran.status == Some(0) {
+            Ok(())
+        } else {
+            Err(ran)
+        }
+    });
+    all_get(&cluster, "obr_late");
 }

@@ -106,13 +106,8 @@ impl Line {
 impl Findings {
     /// A goal that is a limit from above.
     pub(super) fn at_most(&mut self, what: impl Into<String>, limit: f64, value: Option<f64>) {
-        let Some(value) = value else { return };
-        let limit = Limit {
-            value,
-            limit,
-            at_least: false,
-        };
-        self.goals.push((what.into(), limit));
+        let limit = value.map(|value| Limit::new(value, limit, false));
+        self.goals.extend(limit.map(|limit| (what.into(), limit)));
     }
 
     fn markdown(&self, about: &str) -> String {

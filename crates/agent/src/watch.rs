@@ -16,6 +16,8 @@ use tracing::{debug, warn};
 const FILES: Duration = Duration::from_secs(1);
 /// How long the kernel is listened to before the agent's end is looked for.
 const LISTEN: Duration = Duration::from_millis(500);
+/// What the kernel tells in this time after a change is heard together.
+const BURST: Duration = Duration::from_millis(100);
 /// How long is waited before what failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -99,6 +101,9 @@ fn listen(shared: &Shared) -> Result<(), KernelError> {
         if let Some(seen) = monitor.wait(LISTEN)? {
             debug!("the kernel tells: {seen:?}");
             shared.want(Cause::Kernel);
+            // Changes come in bursts, as when many links are deleted: waking up for each
+            // message would cost more than making them.
+            shared.stop.wait(BURST);
         }
     }
     Ok(())

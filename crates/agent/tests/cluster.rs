@@ -5,6 +5,7 @@ mod common;
 
 use common::{Trial, WEB, until};
 use fairlead_cluster::JoinOptions;
+use fairlead_config::Target;
 use std::process::{Child, Command, Stdio};
 
 /// An etcd of a test's own, in the node's namespace.
@@ -176,4 +177,88 @@ fn a_node_that_joins_needs_no_new_agent() {
     until("the node is registered", || etcd.keys("nodes/").len() == 1);
     assert!(trial.status().unwrap().cluster.joined);
     agent.stop();
+}
+
+/// The bridge that containers are on: another one has another number.
+fn bridge(trial: &Trial) -> String {
+    trial.ip("link show obr_web")[0]["ifindex"].to_string()
+}
+
+fn is_told(trial: &Trial, words: &str) -> bool {
+    let reconciled = trial.status().unwrap().reconciled;
+    let problems = reconciled.map(|done| done.problems).unwrap_or_default();
+    problems.iter().any(|problem| problem.text.contains(words))
+}
+
+#[test]
+fn a_damaged_mirror_takes_nothing_down() {
+    joined(|trial, etcd| {
+        let path = Target::Cluster.path(&trial.root);
+        let agent = trial.agent();
+        until("shared state is reached", || reachable(trial));
+        let (good, number) = (std::fs::read_to_string(&path).unwrap(), bridge(trial));
+        let is_good = || std::fs::read_to_string(&path).is_ok_and(|text| text == good);
+        std::fs::remove_file(&path).unwrap();
+        until("the file is back", is_good);
+        drop(etcd);
+        until("it is told that etcd is gone", || !reachable(trial));
+        std::fs::write(&path, "").unwrap();
+        until("the file is back without etcd", is_good);
+        trial.run("ip link set obr_web down");
+        until("the bridge is up again", || {
+            trial.ip("link show obr_web")[0]["flags"]
+                .to_string()
+                .contains("\"UP\"")
+        });
+        assert_eq!(bridge(trial), number);
+        agent.stop();
+    });
+}
+
+#[test]
+fn an_emptied_cluster_conf_takes_nothing_down() {
+    let trial = Trial::new(WEB);
+    let path = Target::Cluster.path(&trial.root);
+    let agent = trial.agent();
+    let copy = trial.root.state().join("cluster.conf.last");
+    until("the file is known", || copy.exists());
+    let number = bridge(&trial);
+    let good = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, "").unwrap();
+    until("it is told", || is_told(&trial, "cluster.conf.last"));
+    assert_eq!(bridge(&trial), number);
+    std::fs::write(&path, good).unwrap();
+    until("it is mended", || !is_told(&trial, "cluster.conf.last"));
+    assert_eq!(bridge(&trial), number);
+    std::fs::write(&path, "[DEFAULT]\n").unwrap();
+    until("that is meant", || {
+        !trial.links().contains(&"obr_web".to_owned())
+    });
+    agent.stop();
+}
+
+#[test]
+fn an_agent_does_not_fight_with_another_of_its_name() {
+    joined(|trial, etcd| {
+        let name = fairlead_config::nodename();
+        let key = format!("/fairlead/nodes/{name}");
+        let other = "{\"identity\":\"another\"}";
+        etcd.ctl(&format!("put {key} {other}")).unwrap();
+        let agent = trial.agent();
+        until("shared state is reached", || reachable(trial));
+        let container = trial.container("c1");
+        trial.attach(&container, "c1", &[]);
+        until("it is told", || {
+            let problem = trial.status().unwrap().cluster.problem;
+            problem.is_some_and(|text| text.contains("two nodes are called"))
+        });
+        let value = etcd.ctl(&format!("get --print-value-only {key}")).unwrap();
+        assert_eq!(value.trim(), other);
+        assert_eq!(etcd.keys("addresses/"), Vec::<String>::new());
+        etcd.ctl(&format!("del {key}")).unwrap();
+        until("it registers and publishes", || {
+            etcd.keys("nodes/") == [key.clone()] && etcd.keys("addresses/").len() == 1
+        });
+        agent.stop();
+    });
 }

@@ -53,6 +53,12 @@ pub(super) fn run(membership: &Membership<'_>) {
 /// it is gone.
 fn tell(membership: &Membership<'_>, known: &mut BTreeSet<String>) {
     let now: BTreeSet<String> = membership.cluster.problems().into_iter().collect();
+    membership.shared.cluster_status(|cluster| {
+        // That shared state is not reached is the greater trouble.
+        if cluster.reachable {
+            cluster.problem = now.first().cloned();
+        }
+    });
     if now == *known {
         return;
     }

@@ -117,26 +117,39 @@ fn nothing_is_decided_on_an_older_text() {
     assert_eq!(one.text(), two.text());
 }
 
-#[test]
-fn what_a_newer_history_gave_and_what_was_mirrored_become_one() {
-    let mut server = Server::start();
-    let one = Place::joined("n1", &network("b", B, 1024), &server);
+/// Two nodes after some changes, and what etcd had before the second joined.
+fn grown(server: &Server) -> ([Place; 2], String) {
+    let one = Place::joined("n1", &network("b", B, 1024), server);
     let old = server.value("config");
-    let two = Place::joined("n2", "", &server);
+    let two = Place::joined("n2", "", server);
     for i in 0..5 {
         let name = format!("cluster.name=c{i}");
         two.open().change(&set(&[&name]), false).unwrap();
     }
     assert_eq!(two.segments("b")["n2"], "10.11.4.0/22");
-    // Restored from before the second joined, and changed often since.
-    wiped(&mut server);
-    let with = |node: &str, segment: &str| {
-        let text = old.replace("nodes = n1", &format!("nodes = n1 {node}"));
-        let own = "subnet@n1 = 10.11.0.0/22\n";
-        text.replace(own, &format!("{own}subnet@{node} = {segment}\n"))
-    };
-    server_put(&server, "config", &with("n3", "10.11.8.0/22"));
-    server_put(&server, "config.generation", "99");
+    ([one, two], old)
+}
+
+/// A text with another node and its segment.
+fn with(old: &str, node: &str, segment: &str) -> String {
+    let text = old.replace("nodes = n1", &format!("nodes = n1 {node}"));
+    let own = "subnet@n1 = 10.11.0.0/22\n";
+    text.replace(own, &format!("{own}subnet@{node} = {segment}\n"))
+}
+
+/// Gives etcd a text that was changed more often than any mirror knows.
+fn restored(server: &mut Server, text: &str) {
+    server.wipe();
+    server.run();
+    server_put(server, "config", text);
+    server_put(server, "config.generation", "99");
+}
+
+#[test]
+fn what_a_newer_history_gave_and_what_was_mirrored_become_one() {
+    let mut server = Server::start();
+    let ([one, two], old) = grown(&server);
+    restored(&mut server, &with(&old, "n3", "10.11.8.0/22"));
     two.open().sync_config().unwrap();
     let given = segments(&server.value("config"), "b");
     let wanted = [
@@ -149,18 +162,15 @@ fn what_a_newer_history_gave_and_what_was_mirrored_become_one() {
     assert_eq!(server.value("config.generation"), "100");
     one.open().sync_config().unwrap();
     assert_eq!(one.text(), two.text());
-    // The same, and the second's segment was given to another.
-    let before = two.text();
-    for i in 0..5 {
-        let name = format!("cluster.name=d{i}");
-        two.open().change(&set(&[&name]), false).unwrap();
-    }
+}
+
+#[test]
+fn a_node_keeps_the_segment_that_a_newer_history_gave_to_another() {
+    let mut server = Server::start();
+    let ([_one, two], old) = grown(&server);
     let own = two.text();
-    assert_ne!(own, before);
-    wiped(&mut server);
-    let restored_text = with("n4", "10.11.4.0/22");
-    server_put(&server, "config", &restored_text);
-    server_put(&server, "config.generation", "999");
+    let text = with(&old, "n4", "10.11.4.0/22");
+    restored(&mut server, &text);
     let cluster = two.open();
     let error = cluster.sync_config().unwrap_err();
     assert!(matches!(error, ClusterError::SegmentLost { .. }), "{error}");
@@ -172,21 +182,27 @@ fn what_a_newer_history_gave_and_what_was_mirrored_become_one() {
         matches!(refused, ClusterError::SegmentLost { .. }),
         "{refused}"
     );
-    assert_eq!((two.text(), server.value("config")), (own, restored_text));
-    assert!(
-        two.loaded()
-            .contains(&("n2".to_owned(), "10.11.4.0/22".to_owned()))
-    );
+    assert_eq!((two.text(), server.value("config")), (own, text));
+    let mine = ("n2".to_owned(), "10.11.4.0/22".to_owned());
+    assert!(two.loaded().contains(&mine));
     // The cure that the message names, on another node.
-    server_put(&server, "config", &with("n4", "10.11.12.0/22"));
+    let four = Place::new("n4", "");
+    four.write("[DEFAULT]\n");
+    four.join(&server).unwrap();
+    let network = "b".parse().unwrap();
+    four.open().release(&network, "n4", true).unwrap();
     cluster.sync_config().unwrap();
     assert_eq!(cluster.problems(), [""; 0]);
-    let given = two.segments("b");
+    four.open().assign_segments().unwrap();
+    let given = segments(&server.value("config"), "b");
+    assert_eq!(given["n2"], "10.11.4.0/22");
+    four.open().sync_config().unwrap();
+    four.open().assign_segments().unwrap();
+    let given = segments(&server.value("config"), "b");
     assert_eq!(
         (&*given["n2"], &*given["n4"]),
-        ("10.11.4.0/22", "10.11.12.0/22")
+        ("10.11.4.0/22", "10.11.8.0/22")
     );
-    assert_eq!(two.text(), server.value("config"));
 }
 
 #[test]
@@ -208,9 +224,4 @@ fn a_segment_is_moved_by_nobody() {
 
 fn server_put(server: &Server, key: &str, value: &str) {
     server.ctl(&["put", &format!("/fairlead/{key}"), value]);
-}
-
-fn wiped(server: &mut Server) {
-    server.wipe();
-    server.run();
 }

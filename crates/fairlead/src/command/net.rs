@@ -6,7 +6,7 @@ use crate::output::note;
 use crate::tree::{Row, render};
 use anyhow::Result;
 use fairlead_attach::Node;
-use fairlead_cluster::{Cluster, ClusterError};
+use fairlead_cluster::{Cluster, ClusterError, ConfigSync};
 use fairlead_config::Assigned;
 use fairlead_networks::{Branch, Catalog, Known, Listing, Report};
 use fairlead_types::NetworkName;
@@ -76,6 +76,13 @@ fn setup(context: &Context, dry_run: bool) -> Result<Status> {
     let mut node = context.node()?;
     if !dry_run {
         let cluster = Cluster::open(&context.root)?;
+        if let ConfigSync::LocalEdit { saved_as } = cluster.restore_mirror()? {
+            note(format_args!(
+                "fairlead: warning: cluster.conf is the mirror of what the cluster shares and was \
+                 edited; the edit is kept as {}, 'fairlead cluster set' makes changes",
+                saved_as.display()
+            ));
+        }
         segments(&cluster)?;
         node = context.node()?;
     }
