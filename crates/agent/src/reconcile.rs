@@ -136,6 +136,10 @@ impl Reconciler {
         if let Some(error) = cluster::assign(&self.shared) {
             done.problems.push(failure(&error));
         }
+        if let Some(cluster) = self.shared.cluster() {
+            let problems = cluster.problems();
+            done.problems.extend(problems.iter().map(failure));
+        }
         self.read_configuration(&mut done);
         let node = self.shared.node();
         set_up(&node, &mut done);

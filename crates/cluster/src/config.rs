@@ -1,7 +1,7 @@
 //! Changing the cluster's configuration, for every node at once.
 
 use crate::cluster::Stored;
-use crate::mirror::is_older;
+use crate::mirror::{is_older, refuse_stranger};
 use crate::{Cluster, ClusterError, keys};
 use fairlead_config::{
     Assigned, Assignment, Change, Changed, Config, ConfigError, KeyPath, Mirror, Outcome, Target,
@@ -211,6 +211,9 @@ impl Cluster {
             return Ok(());
         };
         let stored = Stored::of(&self.engine.range(keys::CONFIG)?, prefix)?;
+        if let Some(stored) = &stored {
+            refuse_stranger(prefix, stored, &record)?;
+        }
         if stored.is_none_or(|stored| is_older(&stored, &record)) {
             self.sync_config()?;
         }

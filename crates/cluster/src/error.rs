@@ -74,6 +74,20 @@ pub enum ClusterError {
         /// The identity in etcd.
         theirs: String,
     },
+    /// etcd has another cluster than the one this node is in.
+    #[error(
+        "etcd has another cluster ({theirs}) below '{prefix}' than this node's ({own}); its \
+         configuration is neither taken nor changed: correct etcd.endpoints or etcd.prefix in node.conf, or go \
+         over to it by 'fairlead node leave --force' and 'fairlead node join --force'"
+    )]
+    Stranger {
+        /// The prefix of all keys.
+        prefix: String,
+        /// The identity of the cluster this node is in.
+        own: String,
+        /// The identity in etcd.
+        theirs: String,
+    },
     /// There is no such node.
     #[error("there is no node {node} in the cluster; there are: {}", list(.nodes))]
     UnknownNode {

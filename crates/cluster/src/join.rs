@@ -2,7 +2,7 @@
 
 use crate::cluster::{Stored, options};
 use crate::config::{Decision, of_node, write};
-use crate::mirror::keep;
+use crate::mirror::{identity, keep};
 use crate::{Cluster, ClusterError, keys};
 use fairlead_config::{
     Assigned, Change, Changed, Config, ConfigError, Document, EtcdSettings, KeyOp, KeyPath, Mirror,
@@ -209,12 +209,8 @@ impl Cluster {
 
 /// Whether two texts are of one cluster.
 fn is_same(one: &str, other: &str) -> bool {
-    let id = |text: &str| {
-        let document = Document::parse(text).ok()?;
-        let own = document.get("cluster", "id").filter(|id| !id.is_empty());
-        own.or(document.get("DEFAULT", "id")).map(str::to_owned)
-    };
-    id(one).is_some() && id(one) == id(other)
+    let (one, other) = (identity(one), identity(other));
+    one.is_some() && one == other
 }
 
 /// Whether everything that a text declares is in another one with the same value, but

@@ -3,7 +3,7 @@
 use crate::cluster::Stored;
 use crate::config::write;
 use crate::{Cluster, ClusterError, keys};
-use fairlead_config::{Mirror, Target};
+use fairlead_config::{Document, Mirror, Target};
 use fairlead_shared::{Committed, SharedState, Txn};
 use fairlead_types::Root;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -151,6 +151,9 @@ impl Cluster {
         const ATTEMPTS: u32 = 10;
         for _ in 0..ATTEMPTS {
             let stored = Stored::of(&self.engine.range(keys::CONFIG)?, prefix)?;
+            if let (Some(stored), Some(record)) = (&stored, record) {
+                refuse_stranger(prefix, stored, record)?;
+            }
             let (txn, text, generation) = match (stored, record) {
                 (None, Some(record)) => {
                     let txn = Txn::new().absent(keys::CONFIG);
@@ -184,6 +187,34 @@ impl Cluster {
             attempts: ATTEMPTS,
         })
     }
+}
+
+/// Refuses the configuration of another cluster than the one that was mirrored: etcd was
+/// founded anew while this node was away, or its address or prefix was mistaken.
+pub(crate) fn refuse_stranger(
+    prefix: &str,
+    stored: &Stored,
+    record: &Mirror,
+) -> Result<(), ClusterError> {
+    let (theirs, own) = (identity(&stored.text), identity(&record.text));
+    match (theirs, own) {
+        // A record without a generation is of a join that is under way.
+        (Some(theirs), Some(own)) if theirs != own && record.generation > 0 => {
+            Err(ClusterError::Stranger {
+                prefix: prefix.to_owned(),
+                own,
+                theirs,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The identity that a text of `cluster.conf` gives its cluster.
+pub(crate) fn identity(text: &str) -> Option<String> {
+    let document = Document::parse(text).ok()?;
+    let own = document.get("cluster", "id").filter(|id| !id.is_empty());
+    own.or(document.get("DEFAULT", "id")).map(str::to_owned)
 }
 
 /// Whether what etcd has is of a time before what was mirrored: it was changed fewer

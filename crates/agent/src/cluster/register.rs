@@ -6,7 +6,7 @@ use fairlead_cluster::{ClusterError, NodeReport, Registration};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, warn};
 
 /// How long the node counts as alive after the last sign of life.
 const TTL: Duration = Duration::from_secs(10);
@@ -49,8 +49,7 @@ pub(super) fn run(membership: &Membership<'_>) {
     }
 }
 
-/// What is wrong with the node's place in the cluster, each once when it appears and when
-/// it is gone.
+/// What is wrong with the node's place in the cluster; the next reconciliation tells it.
 fn tell(membership: &Membership<'_>, known: &mut BTreeSet<String>) {
     let now: BTreeSet<String> = membership.cluster.problems().into_iter().collect();
     membership.shared.cluster_status(|cluster| {
@@ -61,12 +60,6 @@ fn tell(membership: &Membership<'_>, known: &mut BTreeSet<String>) {
     });
     if now == *known {
         return;
-    }
-    for problem in now.difference(known) {
-        error!("{problem}");
-    }
-    for problem in known.difference(&now) {
-        info!("mended: {problem}");
     }
     *known = now;
     membership.shared.want(Cause::Cluster);

@@ -225,3 +225,29 @@ fn a_segment_is_moved_by_nobody() {
 fn server_put(server: &Server, key: &str, value: &str) {
     server.ctl(&["put", &format!("/fairlead/{key}"), value]);
 }
+
+/// etcd was lost and founded anew by somebody else while this node was away.
+#[test]
+fn another_cluster_in_the_same_place_is_neither_taken_nor_overwritten() {
+    let mut server = Server::start();
+    let one = Place::joined("n1", &network("b", B, 1024), &server);
+    let own = one.text();
+    server.wipe();
+    server.run();
+    let other = Place::joined("n9", &network("c", "10.12.0.0/16", 1024), &server);
+    for name in ["x", "y", "z"] {
+        let change = set(&[&format!("cluster.name={name}")]);
+        other.open().change(&change, false).unwrap();
+    }
+    let theirs = server.value("config");
+    let cluster = one.open();
+    let text = cluster.sync_config().unwrap_err().to_string();
+    assert!(
+        text.contains("another cluster") && text.contains("node leave"),
+        "{text}"
+    );
+    let change = set(&["network#d.network=10.13.0.0/24"]);
+    cluster.change(&change, false).unwrap_err();
+    assert_eq!(one.text(), own);
+    assert_eq!(server.value("config"), theirs);
+}
