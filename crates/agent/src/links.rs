@@ -16,10 +16,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::time::{Duration, Instant};
 
 /// How long the thread waits for the next wish of requests that are under way. They come
-/// at a distance of some hundred microseconds, and a batch costs twenty milliseconds.
-const NEXT: Duration = Duration::from_millis(2);
+/// at a distance of some hundred microseconds, more on a busy machine, and a batch costs
+/// twenty milliseconds.
+const NEXT: Duration = Duration::from_millis(5);
 /// How long it waits for all of them.
-const GATHER: Duration = Duration::from_millis(30);
+const GATHER: Duration = Duration::from_millis(60);
 /// So many are deleted in one batch at most: its callers wait for all of it.
 const AT_ONCE: usize = 1000;
 

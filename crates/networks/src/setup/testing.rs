@@ -182,6 +182,12 @@ impl Model {
         self.observed.recorded.retain(|r| keep(r.address, r.index));
     }
 
+    fn create_bridge(&mut self, network: &str, bridge: &str, mtu: Option<u32>) {
+        assert!(self.observed.links.iter().all(|l| l.name != bridge));
+        self.add_link(bridge, LinkKind::Bridge, Some(&mark(network)));
+        self.link(bridge).mtu = mtu.unwrap_or(1500);
+    }
+
     fn remove_link(&mut self, name: &str) {
         self.observed.links.retain(|l| l.name != name);
         self.observed.routes.retain(|r| r.link.as_str() != name);
@@ -250,20 +256,7 @@ impl Ground for Model {
                 bridge,
                 mtu,
                 ..
-            } => {
-                assert!(
-                    self.observed
-                        .links
-                        .iter()
-                        .all(|l| l.name != bridge.as_str())
-                );
-                self.add_link(
-                    bridge.as_str(),
-                    LinkKind::Bridge,
-                    Some(&mark(network.as_str())),
-                );
-                self.link(bridge.as_str()).mtu = mtu.unwrap_or(1500);
-            }
+            } => self.create_bridge(network.as_str(), bridge.as_str(), *mtu),
             Step::DeleteBridge { bridge, .. } => {
                 self.forget(bridge.as_str(), None);
                 self.observed.links.retain(|l| l.name != bridge.as_str());
