@@ -14,14 +14,19 @@ use fairlead_config::{Config, Document, EtcdSettings, Target};
 use fairlead_networks::Known;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tracing::{error, info};
 
 /// How often it is looked whether the node joined or left.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What of `node.conf` says which cluster it is.
-type Place = Option<EtcdSettings>;
+/// What of `node.conf` says which cluster it is, and when the files named there were
+/// written: a certificate that was renewed counts from then on.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    etcd: Option<EtcdSettings>,
+    written: Vec<Option<SystemTime>>,
+}
 
 /// One membership, until the node joins, leaves or the agent ends.
 pub(crate) struct Membership<'a> {
@@ -82,9 +87,21 @@ fn told(shared: &Shared, failed: &ClusterError) {
 /// None also while `node.conf` cannot be read: then another look comes.
 fn place(shared: &Shared) -> Option<Place> {
     let local = Target::Node.read(&shared.root).ok()?;
-    Config::from_documents(&shared.root, &shared.name, Document::default(), local)
-        .etcd()
-        .ok()
+    let config = Config::from_documents(&shared.root, &shared.name, Document::default(), local);
+    let etcd = config.etcd().ok()?;
+    let files = etcd.iter().flat_map(|etcd| {
+        let EtcdSettings {
+            ca,
+            cert,
+            key,
+            password_file,
+            ..
+        } = etcd;
+        [ca, cert, key, password_file].into_iter().flatten()
+    });
+    let written = files.map(|file| std::fs::metadata(file).and_then(|m| m.modified()).ok());
+    let written = written.collect();
+    Some(Place { etcd, written })
 }
 
 fn live(shared: &Shared, cluster: &Cluster, place: &Option<Place>) {

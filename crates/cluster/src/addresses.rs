@@ -77,7 +77,12 @@ impl Cluster {
         let lost = published
             .iter()
             .filter(|(key, value)| there.get(*key) != Some(value));
-        let changes: Vec<Change> = lost.map(|(key, value)| put(key, value)).collect();
+        let mut changes: Vec<Change> = lost.map(|(key, value)| put(key, value)).collect();
+        // What an older state of etcd brought back and this node has no more.
+        let prefix = keys::addresses_of(&self.node);
+        let own = there.keys().filter(|key| key.starts_with(&prefix));
+        let gone = own.filter(|key| !published.contains_key(*key));
+        changes.extend(gone.map(|key| Change::Delete(key.clone())));
         if changes.is_empty() || self.has_left()? {
             return Ok(0);
         }
@@ -222,4 +227,45 @@ fn put(key: &str, value: &[u8]) -> Change {
 fn own(snapshot: &Snapshot) -> BTreeMap<String, Vec<u8>> {
     let entries = snapshot.entries.iter();
     entries.map(|e| (e.key.clone(), e.value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fairlead_shared::Local;
+    use fairlead_types::Root;
+    use std::sync::Arc;
+
+    /// As an etcd that was restored from an older state has them.
+    #[test]
+    fn addresses_that_this_node_has_no_more_go_and_those_of_others_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::new(dir.path());
+        let engine = Arc::new(Local::open(&dir.path().join("engine.db")).unwrap());
+        let cluster = Cluster::over(&root, "n1", engine.clone(), Some("/fairlead".into())).unwrap();
+        let address: PublishedAddress = serde_json::from_value(serde_json::json!({
+            "node": "n1", "network": "b", "ip": "10.11.0.2",
+        }))
+        .unwrap();
+        cluster.publish(std::slice::from_ref(&address)).unwrap();
+        let others = [
+            "addresses/n1/b/10.11.0.9",
+            "addresses/n10/b/10.11.4.9",
+            "config",
+            "nodes/n2",
+        ];
+        for key in others {
+            engine.put(key, b"{}", None).unwrap();
+        }
+        cluster.restore(&engine.range("").unwrap()).unwrap();
+        let left = engine.range("").unwrap().entries;
+        let left: Vec<&str> = left.iter().map(|entry| entry.key.as_str()).collect();
+        let wanted = [
+            "addresses/n1/b/10.11.0.2",
+            "addresses/n10/b/10.11.4.9",
+            "config",
+            "nodes/n2",
+        ];
+        assert_eq!(left, wanted);
+    }
 }
