@@ -3,18 +3,18 @@
 use crate::AgentError;
 use crate::lock::failed;
 use axum::Router;
+use axum::serve::Listener;
 use fairlead_types::Root;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::fs::Permissions;
-use std::io::{Error, ErrorKind};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tracing::debug;
 
@@ -51,44 +51,18 @@ pub(crate) fn bind_metrics(address: SocketAddr) -> Result<std::net::TcpListener,
     Ok(listener)
 }
 
-/// Serves the control API.
-pub(crate) async fn control(listener: UnixListener, router: Router) {
+/// Answers who connects, so many at once; the next waits to be let in.
+pub(crate) async fn answer(mut listener: impl Listener, router: Router) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let router = router.clone();
-                tokio::spawn(async move {
-                    converse(stream, router).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => recover(&error).await,
-        }
+        // It waits by itself where descriptors or memory are short.
+        let (stream, _) = listener.accept().await;
+        let router = router.clone();
+        tokio::spawn(async move {
+            converse(stream, router).await;
+            drop(permit);
+        });
     }
-}
-
-/// Serves the metrics.
-pub(crate) async fn metrics(listener: TcpListener, router: Router) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let router = router.clone();
-                tokio::spawn(async move {
-                    converse(stream, router).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => recover(&error).await,
-        }
-    }
-}
-
-/// Out of descriptors or memory: others end soon and give theirs back.
-async fn recover(error: &Error) {
-    debug!("accept a connection: {error}");
-    tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
 async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {

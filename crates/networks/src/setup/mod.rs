@@ -1,6 +1,7 @@
 //! Making a node follow what is declared: observe, plan, apply.
 
 mod apply;
+mod cni_files;
 mod host;
 mod observe;
 mod path_host;

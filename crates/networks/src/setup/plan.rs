@@ -4,7 +4,7 @@ use super::observe::{self, Desired, FORWARD4, FORWARD6, Observed};
 use super::paths::{mend, tunnel_to};
 use super::step::{Job, Step};
 use crate::address::{bridge_address, bridge_mac};
-use crate::files::{CniFile, path_of};
+use crate::files::CniFile;
 use crate::routed::{Share, Underlay, local_ranges};
 use crate::{NetworkError, generate};
 use fairlead_config::{Network, NetworkKind};
@@ -63,10 +63,10 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
 }
 
 /// Steps by network.
-type Steps<'a> = BTreeMap<&'a str, Vec<Step>>;
+pub(super) type Steps<'a> = BTreeMap<&'a str, Vec<Step>>;
 
 pub(super) struct Planner<'a> {
-    desired: &'a Desired,
+    pub(super) desired: &'a Desired,
     pub(super) observed: &'a Observed,
     /// The networks that get a bridge, by its name.
     wanted: BTreeMap<&'a str, &'a Network>,
@@ -123,7 +123,7 @@ impl<'a> Planner<'a> {
 
     /// The greatest packet of a network's containers, where there is something to know.
     /// While the way to a node is not known, it does not grow.
-    fn mtu(&self, network: &Network, bridge: Option<&Link>) -> Option<u32> {
+    pub(super) fn mtu(&self, network: &Network, bridge: Option<&Link>) -> Option<u32> {
         let share = self.shares.get(network.name.as_str());
         let computed = share.and_then(|share| share.mtu);
         let unsure = share.is_some_and(|share| !share.unknown.is_empty());
@@ -168,17 +168,6 @@ impl<'a> Planner<'a> {
         });
     }
 
-    fn leftovers(&mut self) {
-        let paths = self.observed.scan.leftovers.iter().cloned();
-        let steps = paths
-            .map(|path| Step::RemoveFile {
-                path,
-                previous: None,
-            })
-            .collect();
-        self.push(None, steps);
-    }
-
     /// What was made for networks that are not declared any more, or not so.
     fn stale(&mut self) {
         let mut steps = BTreeMap::new();
@@ -188,26 +177,6 @@ impl<'a> Planner<'a> {
         for (network, steps) in steps {
             self.push(Some(network), steps);
         }
-    }
-
-    fn stale_files(&self, steps: &mut Steps<'a>) {
-        for file in self.observed.scan.files.iter().filter(|f| f.generated) {
-            let name = file.list.name.as_str();
-            let wanted = self.has_file(name);
-            if !wanted && !self.held.contains(name) {
-                steps.entry(name).or_default().push(Step::RemoveFile {
-                    path: file.path.clone(),
-                    previous: Some(file.text.clone()),
-                });
-            }
-        }
-    }
-
-    /// Whether a network by that name has a file.
-    fn has_file(&self, name: &str) -> bool {
-        let networks = self.desired.networks.iter();
-        let mut with_file = networks.filter(|n| n.bridge.is_some() || n.kind == NetworkKind::Weave);
-        with_file.any(|n| n.name.as_str() == name)
     }
 
     /// Addresses on bridges that are not ours; those on ours go with the bridge, and
@@ -311,12 +280,6 @@ impl<'a> Planner<'a> {
         true
     }
 
-    /// The generated file of a network.
-    fn file_of(&self, network: &Network) -> Option<&'a CniFile> {
-        let mut files = self.observed.scan.files.iter();
-        files.find(|f| f.generated && f.list.name == network.name)
-    }
-
     /// Mark and settings of a bridge of ours that is there.
     fn adopt(&self, network: &Network, bridge: &IfName, link: &Link, steps: &mut Vec<Step>) {
         let (alias, previous) = (mark(network.name.as_str()), link.alias.clone());
@@ -391,39 +354,6 @@ impl<'a> Planner<'a> {
                     address: wanted,
                 }),
             }
-        }
-    }
-
-    fn file(&mut self, network: &Network, file: Option<&CniFile>, steps: &mut Vec<Step>) {
-        let scan = &self.observed.scan;
-        let path = path_of(&self.desired.dir, &network.name);
-        let others = scan.files.iter().filter(|f| !f.generated);
-        let named = others.filter(|f| f.list.name == network.name || f.path == path);
-        let broken = scan.broken.iter().map(|(p, _)| p).filter(|p| **p == path);
-        let rivals: Vec<_> = named.map(|f| &f.path).chain(broken).collect();
-        for rival in &rivals {
-            let (network, file) = (network.name.clone(), (*rival).clone());
-            self.plan
-                .problems
-                .push(NetworkError::Conflict { network, file });
-        }
-        if rivals.contains(&&path) {
-            return;
-        }
-        let bridge = network.bridge.as_ref();
-        let link = bridge.and_then(|bridge| self.observed.link(bridge.as_str()));
-        let mtu = self.mtu(network, link);
-        let Ok(list) = generate::generate(network, &self.desired.node, mtu) else {
-            return;
-        };
-        let text = generate::text(&list);
-        let previous = file.map(|f| f.text.clone());
-        if previous.as_ref() != Some(&text) {
-            steps.push(Step::WriteFile {
-                path,
-                text,
-                previous,
-            });
         }
     }
 
