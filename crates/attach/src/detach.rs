@@ -58,7 +58,7 @@ impl Node {
                 (answer.owners, errors.collect())
             }
             None => {
-                let done = self.detach_here(selector, place.as_ref())?;
+                let done = self.detach_all(self.selected(selector, place.as_ref())?);
                 self.host().fold_log()?;
                 done
             }
@@ -94,25 +94,23 @@ impl Node {
                 owner: Box::new(record.owner.clone()),
             });
         }
-        let (owners, errors) = self.detach_here(&selector, place.as_ref())?;
+        let (owners, errors) = self.detach_all(records);
         let errors = errors.iter().map(ToString::to_string).collect();
         Ok(control::Detached { owners, errors })
     }
 
-    fn detach_here(
-        &self,
-        selector: &Selector,
-        place: Option<&Place>,
-    ) -> Result<(Vec<Owner>, Vec<AttachError>), AttachError> {
+    /// Takes each away, whatever becomes of the others; gives those that are gone now, and
+    /// what could not be finished.
+    fn detach_all(&self, records: Vec<Record>) -> (Vec<Owner>, Vec<AttachError>) {
         let (mut owners, mut errors) = (Vec::new(), Vec::new());
-        for record in self.selected(selector, place)? {
+        for record in records {
             match self.detach_one("detach", &record.owner, |_| true) {
                 Ok(true) => owners.push(record.owner),
                 Ok(false) => {}
                 Err(error) => errors.push(error),
             }
         }
-        Ok((owners, errors))
+        (owners, errors)
     }
 
     fn selected(

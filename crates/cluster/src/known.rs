@@ -4,6 +4,7 @@ use crate::{Cluster, NodeReport, Resolved, keys, resolve};
 use fairlead_config::Config;
 use fairlead_networks::{Known, names_to_look_up};
 use fairlead_shared::SharedState;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 impl Cluster {
@@ -19,27 +20,26 @@ impl Cluster {
     #[must_use]
     pub fn known_by(&self, resolved: Resolved) -> Known {
         let mut known = Known::default();
-        let mut reports = self.reports();
+        let reports = self.reports();
         for (name, answer) in resolved {
-            let told = reports.remove(&name);
-            let told = told.map(|report| report.addresses).unwrap_or_default();
-            match answer {
-                Ok(addresses) => known.insert(name, addresses),
-                Err(_) if !told.is_empty() => known.insert(name, told),
-                Err(reason) => known.fail(name, reason),
+            let told = reports.get(&name).map(|report| &report.addresses);
+            match (answer, told.filter(|told| !told.is_empty())) {
+                (Ok(addresses), _) => known.insert(name, addresses),
+                (Err(_), Some(told)) => known.insert(name, told.clone()),
+                (Err(reason), None) => known.fail(name, reason),
             }
         }
         if self.is_joined() {
             known.expect_subnets();
         }
-        for (node, report) in self.reports() {
+        for (node, report) in reports {
             known.tell_subnets(node, report.subnets);
         }
         known
     }
 
     /// What agents told of their nodes, by the nodes' names. Without a mirror nothing.
-    fn reports(&self) -> std::collections::BTreeMap<String, NodeReport> {
+    fn reports(&self) -> BTreeMap<String, NodeReport> {
         let mirrored = self.mirror_file().and_then(|m| m.range(keys::NODES).ok());
         let entries = mirrored
             .map(|snapshot| snapshot.entries)

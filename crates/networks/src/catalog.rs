@@ -2,6 +2,7 @@
 
 use crate::files::{Scan, is_generated, scan};
 use crate::generate::{generate, ranges};
+use crate::routed::local_ranges;
 use crate::{CniFile, NetworkError};
 use fairlead_cni::ConfList;
 use fairlead_cni::conf::{ConfError, load_directory};
@@ -190,18 +191,20 @@ pub(crate) fn hidden(config: &Config) -> Vec<&str> {
 /// The configuration that a declared network has on this node. The greatest packet of a
 /// routed bridge is that of its bridge, which setup gave it.
 fn on_this_node(config: &Config, network: &Network) -> Result<ConfList, NetworkError> {
-    let list = generate(network, config.node(), None)?;
-    let (NetworkKind::RoutedBridge, Some(bridge)) = (network.kind, &network.bridge) else {
-        return Ok(list);
+    let node = config.node();
+    let mtu = match (network.kind, &network.bridge) {
+        // A node without a segment is told so by `generate`.
+        (NetworkKind::RoutedBridge, Some(bridge)) if !local_ranges(network, node).is_empty() => {
+            let link = Route::open()?.link(bridge)?;
+            let absent = || NetworkError::NotSetUp {
+                network: network.name.clone(),
+                bridge: bridge.clone(),
+            };
+            Some(link.ok_or_else(absent)?.mtu)
+        }
+        _ => None,
     };
-    let link = Route::open()?.link(bridge)?;
-    let Some(link) = link else {
-        return Err(NetworkError::NotSetUp {
-            network: network.name.clone(),
-            bridge: bridge.clone(),
-        });
-    };
-    generate(network, config.node(), Some(link.mtu))
+    generate(network, node, mtu)
 }
 
 /// The configuration of one network. That of a declared network is generated, never
