@@ -137,6 +137,49 @@ name_type! {
     ResourceName, check_resource_name
 }
 
+name_type! {
+    /// A name, or the beginning of one, in DNS: labels of 1 to 63 letters, digits, `-` and
+    /// `_` with dots between them; at most 127 bytes, which leaves room for a zone.
+    HostName, check_host_name
+}
+
+impl ObjectName {
+    /// Namespace, kind and name, where it has three segments.
+    #[must_use]
+    pub fn parts(&self) -> Option<(&str, &str, &str)> {
+        let mut parts = self.as_str().split('/');
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(namespace), Some(kind), Some(name), None) => Some((namespace, kind, name)),
+            _ => None,
+        }
+    }
+}
+
+fn check_host_name(name: &str) -> Result<(), NameError> {
+    const KIND: &str = "host name";
+    sized(KIND, name, 127)?;
+    let error = |found, rule| NameError::Character {
+        kind: KIND,
+        name: name.into(),
+        found,
+        rule,
+    };
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if let Some(found) = name.chars().find(|c| !word(*c)) {
+        return Err(error(
+            found,
+            "letters, digits, '-', '_' and '.' are allowed",
+        ));
+    }
+    for label in name.split('.') {
+        if label.is_empty() {
+            return Err(error('.', "something must stand on both sides of it"));
+        }
+        sized("label of a host name", label, 63)?;
+    }
+    Ok(())
+}
+
 fn check_resource_name(name: &str) -> Result<(), NameError> {
     const KIND: &str = "resource";
     sized(KIND, name, 64)?;
@@ -280,6 +323,26 @@ mod tests {
         for bad in ["", "/svc", "ns//web", "../x", "ns/svc/"] {
             assert!(ObjectName::new(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_host_name_is_labels_that_dns_takes() {
+        let long = "a".repeat(63);
+        for good in ["web", "a.b-c_d.e", "0", long.as_str()] {
+            assert!(HostName::new(good).is_ok(), "{good}");
+        }
+        let long = "a".repeat(64);
+        for bad in ["", ".", "a.", ".a", "a..b", "a b", "ü", long.as_str()] {
+            assert!(HostName::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_of_three_segments_has_parts() {
+        let parts = |name| ObjectName::new(name).unwrap();
+        assert_eq!(parts("a/svc/b").parts(), Some(("a", "svc", "b")));
+        assert_eq!(parts("a/svc").parts(), None);
+        assert_eq!(parts("a/svc/b/c").parts(), None);
     }
 
     #[test]
