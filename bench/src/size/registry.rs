@@ -234,6 +234,7 @@ pub(super) fn published(stage: &Stage, number: u32) -> Result<(String, Vec<u8>)>
         ip,
         object: format!("production/svc/shop{}", number % 700),
         resource: "ip#0".to_owned(),
+        naming: Default::default(),
         container: format!("{number:064x}"),
         ifname: "eth0".to_owned(),
         since: SINCE,

@@ -118,6 +118,7 @@ impl Bench {
                 publish: Vec::new(),
                 object: None,
                 resource: None,
+                naming: Default::default(),
             };
             match node.attach(&request) {
                 Err(_) if attached > 0 => {}

@@ -23,7 +23,8 @@ impl Node {
         self.clear_abandoned(&owner)?;
         let cache = self
             .cache(request.object.as_ref())
-            .of_resource(request.resource.as_ref());
+            .of_resource(request.resource.as_ref())
+            .named(&request.naming);
         let added = self.runtime(&cache).add_list(&list, &params);
         added.map_err(|error| already_attached(error, &owner))?;
         self.attachment(&owner)

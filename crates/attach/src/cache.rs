@@ -3,7 +3,7 @@
 use fairlead_cni::runtime::{AttachmentCache, CacheError, CachedAttachment};
 use fairlead_plugins::Host;
 use fairlead_store::{Actor, Attachment, AttachmentFilter, NetnsRef, NewAttachment};
-use fairlead_types::{IfName, NetworkName, ObjectName, Owner, ResourceName};
+use fairlead_types::{IfName, Naming, NetworkName, ObjectName, Owner, ResourceName};
 
 /// The attachments of the node's state as the runtime sees them.
 #[derive(Clone, Copy)]
@@ -11,6 +11,7 @@ pub struct StoreCache<'a> {
     host: &'a Host,
     object: Option<&'a ObjectName>,
     resource: Option<&'a ResourceName>,
+    naming: Option<&'a Naming>,
 }
 
 impl<'a> StoreCache<'a> {
@@ -21,6 +22,7 @@ impl<'a> StoreCache<'a> {
             host,
             object,
             resource: None,
+            naming: None,
         }
     }
 
@@ -28,6 +30,13 @@ impl<'a> StoreCache<'a> {
     #[must_use]
     pub fn of_resource(self, resource: Option<&'a ResourceName>) -> Self {
         Self { resource, ..self }
+    }
+
+    /// The same, and this is what DNS is told of it.
+    #[must_use]
+    pub fn named(self, naming: &'a Naming) -> Self {
+        let naming = Some(naming);
+        Self { naming, ..self }
     }
 
     fn begin(&self, new: &CachedAttachment) -> Result<(), CacheError> {
@@ -45,6 +54,7 @@ impl<'a> StoreCache<'a> {
             netns: netns.as_ref(),
             object: self.object,
             resource: self.resource,
+            naming: self.naming,
             actor: Some(Actor::current()?),
             host_ifname: None,
             config: &config,

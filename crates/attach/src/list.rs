@@ -4,7 +4,7 @@ use crate::{AttachError, Node};
 use fairlead_cni::CniResult;
 use fairlead_cni::conf::AttachmentId;
 use fairlead_store::{Address, Attachment as Record, AttachmentState, Port, StoreError, View};
-use fairlead_types::{IfName, NetworkName, ObjectName, Owner, Protocol, ResourceName};
+use fairlead_types::{IfName, Naming, NetworkName, ObjectName, Owner, Protocol, ResourceName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -24,6 +24,9 @@ pub struct Attachment {
     pub object: Option<ObjectName>,
     /// The resource of the object.
     pub resource: Option<ResourceName>,
+    /// What DNS is told of it.
+    #[serde(flatten)]
+    pub naming: Naming,
     /// The path of the container's namespace.
     pub netns: Option<PathBuf>,
     /// The host's end.
@@ -175,6 +178,7 @@ fn entry<'a>(all: &'a mut BTreeMap<Owner, Attachment>, owner: &Owner) -> &'a mut
         ports: Vec::new(),
         object: None,
         resource: None,
+        naming: Naming::default(),
         netns: None,
         host_interface: None,
         state: AttachmentState::Ready,
@@ -191,6 +195,7 @@ fn add_record(attachment: &mut Attachment, record: Record) {
     }
     attachment.object = record.object;
     attachment.resource = record.resource;
+    attachment.naming = record.naming;
     attachment.netns = record.netns.map(|netns| netns.path);
     attachment.host_interface = record.host_ifname;
     attachment.state = record.state;

@@ -2,7 +2,7 @@
 
 use fairlead_plugins::PortMapping;
 use fairlead_types::{
-    ContainerId, IfName, Mac, NameError, NetworkName, ObjectName, ProtocolError, ResourceName,
+    ContainerId, IfName, Mac, NameError, Naming, NetworkName, ObjectName, ProtocolError, ResourceName,
 };
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -76,6 +76,8 @@ pub struct AttachRequest {
     pub object: Option<ObjectName>,
     /// The resource of the object.
     pub resource: Option<ResourceName>,
+    /// What DNS is told of it.
+    pub naming: Naming,
 }
 
 /// A published port as a person writes it: `[HOSTIP:]HOSTPORT[-LAST]:PORT[-LAST][/PROTO]`,

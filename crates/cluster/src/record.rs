@@ -1,6 +1,6 @@
 //! What nodes tell each other.
 
-use fairlead_types::{IfName, NetworkName};
+use fairlead_types::{IfName, Naming, NetworkName};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,6 +88,9 @@ pub struct PublishedAddress {
     /// The resource of the object; empty if none.
     #[serde(default)]
     pub resource: String,
+    /// What DNS is told of it.
+    #[serde(flatten)]
+    pub naming: Naming,
     /// The container.
     #[serde(default)]
     pub container: String,

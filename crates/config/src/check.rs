@@ -1,6 +1,6 @@
 //! The check of a whole configuration: every fault at once.
 
-use crate::file::Target;
+use crate::file::{Layer, Target};
 use crate::keyword::{Lookup, lookup};
 use crate::{Config, ConfigError, NetworkKind, Problem, Reason, Section};
 use fairlead_types::NetworkName;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// Everything that is wrong with what `target` declares, as this node and, for the
 /// cluster's file, every other node sees it.
 pub(crate) fn problems(config: &Config, target: Target) -> Vec<Problem> {
-    let mut found = stored(config, target);
+    let mut found = stored(config, target.into());
     found.extend(config.networks().1);
     if let (Target::Node, Err(ConfigError::Value(problem))) = (target, config.etcd()) {
         found.push(*problem);
@@ -56,8 +56,10 @@ fn views(config: &Config) -> BTreeSet<String> {
 }
 
 /// What is wrong with the keywords stored in one file, each for itself.
-fn stored(config: &Config, target: Target) -> Vec<Problem> {
-    let document = config.document(target);
+pub(crate) fn stored(config: &Config, layer: Layer) -> Vec<Problem> {
+    let Some(document) = config.layer(layer) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for name in document.sections() {
         let problem = |reason| Problem {
@@ -66,11 +68,18 @@ fn stored(config: &Config, target: Target) -> Vec<Problem> {
             value: None,
             reason: Box::new(reason),
         };
-        let Some(section) = Section::of(name) else {
-            found.push(problem(Reason::UnknownSection));
+        let (section, unknown) = match layer {
+            Layer::File(_) => (Section::of(name), Reason::UnknownSection),
+            Layer::Service => (Section::of_service(name), Reason::NoResource),
+        };
+        let Some(section) = section else {
+            found.push(problem(unknown));
             continue;
         };
-        if (section, target) == (Section::Etcd, Target::Cluster) {
+        if section == Section::Env {
+            continue;
+        }
+        if (section, layer) == (Section::Etcd, Target::Cluster.into()) {
             found.push(problem(Reason::NodeOnly));
         }
         let own_type = document.get(name, "type").map(NetworkKind::parse);

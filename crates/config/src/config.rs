@@ -1,14 +1,14 @@
 //! The merged view of both files, evaluated for a node.
 
 use crate::convert::convert;
-use crate::file::{self, Target};
+use crate::file::{self, Layer, Target};
 use crate::keyword::{Lookup, lookup};
 use crate::reference::{Expansion, element};
 use crate::{
     ConfigError, Document, KeyPath, Keyword, Kind, NetworkKind, Problem, Reason, Section, Value,
 };
 use crate::{mirror, names};
-use fairlead_types::Root;
+use fairlead_types::{ObjectName, Root};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -33,8 +33,17 @@ pub struct Config {
     node: String,
     cluster: Document,
     local: Document,
+    /// The service that is looked at, if one is.
+    pub(crate) service: Option<Service>,
     /// Made at the first use: a thousand nodes are looked up a thousand times.
     groups: OnceLock<Groups>,
+}
+
+/// A service's name, and its file.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    pub(crate) name: ObjectName,
+    pub(crate) document: Document,
 }
 
 /// The nodes that a scope stands for.
@@ -85,6 +94,7 @@ impl Config {
             node: node.to_owned(),
             cluster: names::lowered(cluster),
             local: names::lowered(local),
+            service: None,
             groups: OnceLock::new(),
         }
     }
@@ -116,6 +126,29 @@ impl Config {
             Target::Cluster => &mut self.cluster,
             Target::Node => &mut self.local,
         }
+    }
+
+    /// The document of a layer; nothing of a service where none is looked at.
+    pub(crate) fn layer(&self, layer: Layer) -> Option<&Document> {
+        match layer {
+            Layer::File(target) => Some(self.document(target)),
+            Layer::Service => self.service.as_ref().map(|service| &service.document),
+        }
+    }
+
+    pub(crate) fn layer_mut(&mut self, layer: Layer) -> Option<&mut Document> {
+        match layer {
+            Layer::File(target) => Some(self.document_mut(target)),
+            Layer::Service => self.service.as_mut().map(|service| &mut service.document),
+        }
+    }
+
+    /// The service that is looked at, if the section is one of its file.
+    fn service_of(&self, section: &str) -> Option<&Service> {
+        let service = self.service.as_ref()?;
+        // A service may look at the cluster's keywords, and has no networks of its own.
+        let own = Section::of_service(section).is_some() || Section::of(section).is_none();
+        own.then_some(service)
     }
 
     /// What the cluster alone declares, as another node sees it.
@@ -268,6 +301,9 @@ impl Config {
     /// The stored text of a key in the merged view. How to reach etcd is no matter of
     /// the file that comes from there.
     pub(crate) fn stored(&self, section: &str, key: &str) -> Option<&str> {
+        if let Some(service) = self.service_of(section) {
+            return service.document.get(section, key);
+        }
         let own = self.local.get(section, key);
         let shared = || match section {
             "etcd" => None,
@@ -311,7 +347,11 @@ impl Config {
     /// The keyword that an option is, with the meaning it has in this section.
     fn keyword(&self, section: &str, option: &str) -> Option<&'static Keyword> {
         let kind = self.kind_of(section).ok();
-        match lookup(Section::of(section)?, option, kind) {
+        let of = match self.service_of(section) {
+            Some(_) => Section::of_service(section),
+            None => Section::of(section),
+        };
+        match lookup(of?, option, kind) {
             Lookup::Known(keyword) => Some(keyword),
             Lookup::OtherType(_) | Lookup::Unknown => None,
         }

@@ -2,9 +2,12 @@
 
 use crate::problem::Reason;
 use crate::{Kind, Value};
-use fairlead_types::IfName;
+use fairlead_types::{
+    Expose, HostName, IfName, NetworkName, ObjectName, PortNames, ResourceName, Root,
+};
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Converts a text without references. It is not empty: an empty value stands for
@@ -38,7 +41,32 @@ pub(crate) fn convert(kind: Kind, text: &str) -> Result<Value, Reason> {
         Kind::Endpoints => Value::List(endpoints(text)?),
         Kind::Prefix if is_prefix(text) => text_value(),
         Kind::Prefix => return Err(Reason::Prefix),
+        Kind::Cidrs => Value::Ranges(words().map(cidr).collect::<Result<_, _>>()?),
+        Kind::Servers => Value::List(words().map(server).collect::<Result<_, _>>()?),
+        Kind::Words => Value::List(shlex::split(text).ok_or(Reason::Quotes)?),
+        Kind::Network => Value::Text(NetworkName::new(text)?.into()),
+        Kind::Resource => Value::Text(ResourceName::new(text)?.into()),
+        Kind::Object => Value::Text(ObjectName::new(text)?.into()),
+        Kind::HostName => Value::Text(HostName::new(text)?.into()),
+        Kind::Expose => Value::Expose(Expose::list(text, port_names())?),
     })
+}
+
+/// The names of ports are the system's, wherever our own files are.
+fn port_names() -> &'static PortNames {
+    static NAMES: OnceLock<PortNames> = OnceLock::new();
+    NAMES.get_or_init(|| PortNames::read(&Root::default()))
+}
+
+/// One `ADDRESS` or `ADDRESS:PORT`, as `ADDRESS:PORT`.
+fn server(text: &str) -> Result<String, Reason> {
+    let with_port = text.parse::<SocketAddr>();
+    let alone = || text.parse().map(|ip| SocketAddr::new(ip, 53));
+    let server = with_port.or_else(|_| alone());
+    let server = server.ok().filter(|server| server.port() != 0);
+    server
+        .map(|server| server.to_string())
+        .ok_or_else(|| Reason::Server(text.to_owned()))
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -210,6 +238,13 @@ mod tests {
             "http://n1:2379 https://[::1]:2379 http://10.0.0.1:1"
         );
         assert_eq!(text(Kind::Prefix, "/a/b"), "/a/b");
+        assert_eq!(
+            text(Kind::Servers, "10.0.0.1 [::1]:5353 ::1"),
+            "10.0.0.1:53 [::1]:5353 [::1]:53"
+        );
+        let words = convert(Kind::Words, r#"sh -c 'a b' "c d" e\ f"#).unwrap();
+        assert_eq!(words.elements(), ["sh", "-c", "a b", "c d", "e f"]);
+        assert_eq!(text(Kind::Expose, "80:8001/tcp\n53/udp"), "80/tcp:8001 53/udp");
     }
 
     #[test]
@@ -256,6 +291,15 @@ mod tests {
             (Kind::Prefix, "/a/"),
             (Kind::Prefix, "/a//b"),
             (Kind::Prefix, "/a b"),
+            (Kind::Cidrs, "10.0.0.0/8 10.0.0.1/8"),
+            (Kind::Servers, "10.0.0.1:0"),
+            (Kind::Servers, "n1"),
+            (Kind::Words, "a 'b"),
+            (Kind::Network, "a/b"),
+            (Kind::Resource, "container"),
+            (Kind::Object, "a//b"),
+            (Kind::HostName, "a b"),
+            (Kind::Expose, "80"),
             (Kind::Uuid, "01234567-89ab-4cde-8f01-23456789abc"),
         ] {
             assert!(convert(kind, text).is_err(), "{kind:?} {text}");

@@ -1,7 +1,7 @@
 //! Changing a file: several changes are one, checked as a whole, written at once.
 
 use crate::check::problems;
-use crate::file::{self, Target};
+use crate::file::{self, Layer, Target};
 use crate::names;
 use crate::{
     Config, ConfigError, DocumentError, KeyError, KeyOp, KeyPath, Operator, Problem, Reason,
@@ -108,14 +108,10 @@ pub fn changed(
     let mut after = config.clone();
     let mut refused = Vec::new();
     for change in changes {
-        refused.extend(apply(&mut after, target, change)?);
+        refused.extend(apply(&mut after, target.into(), change)?);
     }
-    let old = problems(config, target);
-    let concerning = problems(&after, target)
-        .into_iter()
-        .filter(|p| changes.iter().any(|c| c.sets(p)) || !old.iter().any(|o| o.is_same_as(p)));
-    let (warnings, mut faults): (Vec<_>, Vec<_>) = concerning.partition(Problem::is_warning);
-    refused.append(&mut faults);
+    let found = [problems(config, target), problems(&after, target)];
+    let warnings = judge(changes, found, &mut refused);
     if !refused.is_empty() {
         return Err(ConfigError::Refused {
             path: target.path(config.root()),
@@ -132,6 +128,22 @@ pub fn changed(
     })
 }
 
+/// Of the problems before and after a change, those that concern it: adds the faults to
+/// `refused` and gives the warnings.
+pub(crate) fn judge(
+    changes: &[Change],
+    [before, after]: [Vec<Problem>; 2],
+    refused: &mut Vec<Problem>,
+) -> Vec<Problem> {
+    let is_new = |p: &Problem| !before.iter().any(|old| old.is_same_as(p));
+    let concerning = after
+        .into_iter()
+        .filter(|p| changes.iter().any(|c| c.sets(p)) || is_new(p));
+    let (warnings, mut faults): (Vec<_>, Vec<_>) = concerning.partition(Problem::is_warning);
+    refused.append(&mut faults);
+    warnings
+}
+
 impl Change {
     /// Whether this sets the keyword that a problem is at, or one in the section if
     /// the section is meant.
@@ -143,9 +155,9 @@ impl Change {
 }
 
 /// Makes one change in memory; gives the fault of a value that a file cannot hold.
-fn apply(
+pub(crate) fn apply(
     config: &mut Config,
-    target: Target,
+    layer: Layer,
     change: &Change,
 ) -> Result<Option<Problem>, ConfigError> {
     let op = match change {
@@ -154,12 +166,15 @@ fn apply(
             return Err(KeyError::IndexedUnset(path.to_string()).into());
         }
         Change::Unset(path) => {
-            let document = config.document_mut(target);
-            document.unset(&path.section, &path.key());
+            if let Some(document) = config.layer_mut(layer) {
+                document.unset(&path.section, &path.key());
+            }
             return Ok(None);
         }
         Change::Delete(section) => {
-            config.document_mut(target).remove_section(section);
+            if let Some(document) = config.layer_mut(layer) {
+                document.remove_section(section);
+            }
             return Ok(None);
         }
     };
@@ -168,7 +183,11 @@ fn apply(
         true => &op.value.to_lowercase(),
         false => &op.value,
     };
-    let stored = config.get(target, &op.path).map(str::to_owned);
+    let stored = match layer {
+        Layer::File(target) => config.get(target, &op.path),
+        Layer::Service => config.stored(section, &key),
+    };
+    let stored = stored.map(str::to_owned);
     let value = match op.operator {
         Operator::Assign => given.clone(),
         operator => {
@@ -183,7 +202,10 @@ fn apply(
             value
         }
     };
-    let set = config.document_mut(target).set(section, &key, &value);
+    let Some(document) = config.layer_mut(layer) else {
+        return Ok(None);
+    };
+    let set = document.set(section, &key, &value);
     Ok(set.err().map(|e: DocumentError| Problem {
         section: section.clone(),
         option: Some(key),

@@ -16,6 +16,19 @@ pub enum Target {
     Node,
 }
 
+/// What a change or a check is of: one of the two files, or the file of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layer {
+    File(Target),
+    Service,
+}
+
+impl From<Target> for Layer {
+    fn from(target: Target) -> Self {
+        Self::File(target)
+    }
+}
+
 impl Target {
     /// The file below `root`.
     #[must_use]

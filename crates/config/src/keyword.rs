@@ -1,5 +1,7 @@
 //! Every keyword that is known: what it takes, where it may stand, what it means.
 
+mod services;
+
 use crate::network::NetworkKind;
 use crate::network::NetworkKind::{Bridge, Lo, RoutedBridge, Weave};
 
@@ -18,8 +20,20 @@ pub enum Section {
     Listener,
     /// `[etcd]`, in `node.conf` only.
     Etcd,
+    /// `[dns]`
+    Dns,
     /// `[network#NAME]`, one for each network.
     Network,
+    /// `[DEFAULT]` of a service.
+    Service,
+    /// `[container#N]` of a service.
+    Container,
+    /// `[ip#N]` of a service.
+    Ip,
+    /// `[ingress#N]` of a service that is a gateway.
+    Ingress,
+    /// `[env]` of a service: whatever its author likes.
+    Env,
 }
 
 impl Section {
@@ -33,7 +47,21 @@ impl Section {
             "cni" => Some(Self::Cni),
             "listener" => Some(Self::Listener),
             "etcd" => Some(Self::Etcd),
+            "dns" => Some(Self::Dns),
             _ => name.starts_with("network#").then_some(Self::Network),
+        }
+    }
+
+    /// The kind of section that `name` is in the file of a service.
+    #[must_use]
+    pub fn of_service(name: &str) -> Option<Self> {
+        match name.split('#').next() {
+            Some("DEFAULT") if name == "DEFAULT" => Some(Self::Service),
+            Some("env") if name == "env" => Some(Self::Env),
+            Some("container") => Some(Self::Container),
+            Some("ip") => Some(Self::Ip),
+            Some("ingress") => Some(Self::Ingress),
+            _ => None,
         }
     }
 
@@ -47,7 +75,13 @@ impl Section {
             Self::Cni => "cni",
             Self::Listener => "listener",
             Self::Etcd => "etcd",
+            Self::Dns => "dns",
             Self::Network => "network#NAME",
+            Self::Service => "service DEFAULT",
+            Self::Container => "service container#N",
+            Self::Ip => "service ip#N",
+            Self::Ingress => "service ingress#N",
+            Self::Env => "service env",
         }
     }
 }
@@ -100,6 +134,23 @@ pub enum Kind {
     Endpoints,
     /// The beginning of keys: `/` and words between slashes.
     Prefix,
+    /// Networks in prefix notation, separated by white space.
+    Cidrs,
+    /// Addresses of servers of names as `ADDRESS` or `ADDRESS:PORT`, an IPv6 one with a port
+    /// in brackets; separated by white space.
+    Servers,
+    /// Words as a shell splits them: quotes and backslashes keep white space together.
+    Words,
+    /// The name of a network.
+    Network,
+    /// A resource of the service, as `container#0`.
+    Resource,
+    /// The name of an object, as `shop/svc/web`.
+    Object,
+    /// A name in DNS, or the beginning of one.
+    HostName,
+    /// Ports that are offered, as `80/tcp` or `80:8001/tcp`.
+    Expose,
 }
 
 impl Kind {
@@ -126,6 +177,14 @@ impl Kind {
             Self::Uuid => "uuid",
             Self::Endpoints => "list of urls",
             Self::Prefix => "prefix of keys",
+            Self::Cidrs => "list of cidrs",
+            Self::Servers => "list of ip or ip:port",
+            Self::Words => "command line",
+            Self::Network => "network",
+            Self::Resource => "resource",
+            Self::Object => "object",
+            Self::HostName => "host name",
+            Self::Expose => "list of ports",
         }
     }
 
@@ -178,7 +237,7 @@ pub(crate) enum Lookup {
 /// the first meaning counts.
 pub(crate) fn lookup(section: Section, option: &str, network: Option<NetworkKind>) -> Lookup {
     let same = |k: &&Keyword| k.section == section && k.option == option;
-    let mut named = KEYWORDS.iter().filter(same).peekable();
+    let mut named = table(section).iter().filter(same).peekable();
     if named.peek().is_none() {
         return Lookup::Unknown;
     }
@@ -190,6 +249,22 @@ pub(crate) fn lookup(section: Section, option: &str, network: Option<NetworkKind
         Some(keyword) => Lookup::Known(keyword),
         None => Lookup::OtherType(named.flat_map(|k| k.networks).copied().collect()),
     }
+}
+
+/// The keywords that a section's may be among.
+const fn table(section: Section) -> &'static [Keyword] {
+    match section {
+        Section::Service | Section::Container | Section::Ip | Section::Ingress | Section::Env => {
+            services::KEYWORDS
+        }
+        _ => KEYWORDS,
+    }
+}
+
+/// The keywords of services, as [`keywords`] has those of cluster and node.
+#[must_use]
+pub fn service_keywords() -> &'static [Keyword] {
+    services::KEYWORDS
 }
 
 /// The types of networks, as a person writes them.
@@ -354,6 +429,49 @@ const KEYWORDS: &[Keyword] = &[
         "what every key of the cluster in etcd begins with",
     )
     .or("/fairlead"),
+    plain(
+        Section::Node,
+        "docker_socket",
+        Kind::Path,
+        "socket of the Docker engine that runs the containers of services",
+    )
+    .or("/var/run/docker.sock"),
+    plain(
+        Section::Node,
+        "podman_socket",
+        Kind::Path,
+        "socket of Podman's service that runs the containers of services",
+    )
+    .or("/run/podman/podman.sock"),
+    plain(
+        Section::Dns,
+        "allow_axfr",
+        Kind::Cidrs,
+        "who may transfer the cluster's zones; nobody by default",
+    )
+    .scoped(),
+    plain(
+        Section::Dns,
+        "allow_recursion",
+        Kind::Cidrs,
+        "who may have names outside of the cluster looked up, besides private addresses and the cluster's networks",
+    )
+    .scoped(),
+    plain(
+        Section::Dns,
+        "upstreams",
+        Kind::Servers,
+        "servers that are asked for names outside of the cluster; default is /etc/resolv.conf",
+    )
+    .scoped(),
+    plain(
+        Section::Dns,
+        "port",
+        Kind::Int { min: 1, max: 65535 },
+        "port that the agent answers at",
+    )
+    .or("53")
+    .scoped(),
     network("type", ALL, Kind::Choice(TYPES), "type of the network").or("bridge"),
     network(
         "network",

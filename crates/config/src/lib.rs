@@ -6,7 +6,8 @@
 //! [`KeyOp`]), the merged view with scopes and references ([`Config`]), the
 //! networks declared there ([`Network`]) and the checked, atomic change of either
 //! file ([`change`]). It reads and writes these two files, and what the node keeps of the
-//! first elsewhere ([`Mirror`]).
+//! first elsewhere ([`Mirror`]). The file of a service is evaluated and checked by the same
+//! rules, with keywords of its own ([`Config::with_service`]).
 #![forbid(unsafe_code)]
 
 mod assign;
@@ -26,6 +27,7 @@ mod path;
 mod problem;
 mod reference;
 mod segment;
+mod service;
 mod value;
 
 pub use assign::{Assigned, Assignment, assign_segments, changed_with_segments, stored_segments};
@@ -35,7 +37,7 @@ pub use edit::{Change, Changed, Outcome, change, changed, update};
 pub use error::ConfigError;
 pub use etcd::EtcdSettings;
 pub use file::Target;
-pub use keyword::{Keyword, Kind, Section, keywords};
+pub use keyword::{Keyword, Kind, Section, keywords, service_keywords};
 pub use mirror::{Mirror, is_joined, remember};
 pub use network::{Network, NetworkKind, Origin, Routed, Tunnel, TunnelMode};
 pub use path::{KeyError, KeyOp, KeyPath, Operator};

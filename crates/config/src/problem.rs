@@ -1,7 +1,7 @@
 //! What can be wrong with a configuration that can be read.
 
 use crate::network::NetworkKind;
-use fairlead_types::NameError;
+use fairlead_types::{ExposeError, NameError};
 use ipnet::IpNet;
 use std::fmt;
 use std::mem::discriminant;
@@ -61,7 +61,7 @@ impl fmt::Display for Problem {
 pub enum Reason {
     /// A section that has no meaning here. A warning.
     #[error(
-        "the section is not known; network#NAME, cluster, node, cni, listener, etcd and DEFAULT are"
+        "the section is not known; network#NAME, cluster, node, cni, dns, listener, etcd and DEFAULT are"
     )]
     UnknownSection,
     /// An option that its section does not know. A warning.
@@ -111,6 +111,18 @@ pub enum Reason {
         /// The length of the list.
         len: usize,
     },
+    /// A section that the file of a service has no use for. A warning.
+    #[error("the section is not known; DEFAULT, env, container#N, ip#N and ingress#N are")]
+    NoResource,
+    /// No list of ports.
+    #[error(transparent)]
+    Expose(#[from] ExposeError),
+    /// A command line with a quote that does not end.
+    #[error("a quote does not end, or a backslash stands at the end")]
+    Quotes,
+    /// No address of a server of names.
+    #[error("{0:?} is no server: ADDRESS or ADDRESS:PORT is wanted, an IPv6 address with a port in brackets")]
+    Server(String),
     /// No truth value.
     #[error("true or false is wanted")]
     Bool,
@@ -302,6 +314,7 @@ impl Reason {
         matches!(
             self,
             Self::UnknownSection
+                | Self::NoResource
                 | Self::UnknownKeyword
                 | Self::OtherType { .. }
                 | Self::UnknownNode { .. }

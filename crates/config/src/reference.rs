@@ -119,7 +119,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// A short name (specification 1.2). `{name}` and `{namespace}` are those of the
-    /// configuration object itself.
+    /// configuration object itself: of a service, or of the cluster.
     fn short(&mut self, path: &KeyPath) -> Result<Option<String>, Reason> {
         if path.section != "DEFAULT" || path.scope.is_some() {
             return Ok(None);
@@ -139,12 +139,25 @@ impl<'a> Expansion<'a> {
             "dnsuxsock" => state.join("pdns.sock").display().to_string(),
             "fqdn" => {
                 let cluster = self.cluster_name()?;
-                format!("{}.node.{cluster}", self.node)
+                match self.config.service {
+                    Some(_) => {
+                        let (namespace, name) = self.object();
+                        format!("{name}.{namespace}.svc.{cluster}")
+                    }
+                    None => format!("{}.node.{cluster}", self.node),
+                }
             }
-            "name" => "cluster".to_owned(),
-            "namespace" => "root".to_owned(),
+            "name" | "svcname" => self.object().1.to_owned(),
+            "namespace" => self.object().0.to_owned(),
             _ => return Ok(None),
         }))
+    }
+
+    /// Namespace and name of the configuration object.
+    fn object(&self) -> (&'a str, &'a str) {
+        let service = self.config.service.as_ref();
+        let parts = service.and_then(|service| service.name.parts());
+        parts.map_or(("root", "cluster"), |(namespace, _, name)| (namespace, name))
     }
 
     /// A keyword of the cluster; nothing stored is an empty text.

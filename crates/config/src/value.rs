@@ -1,5 +1,6 @@
 //! A keyword's value after evaluation.
 
+use fairlead_types::Expose;
 use ipnet::IpNet;
 use serde::Serialize;
 use std::fmt;
@@ -27,6 +28,8 @@ pub enum Value {
     Ips(Vec<IpAddr>),
     /// Words.
     List(Vec<String>),
+    /// Ports that are offered.
+    Expose(Vec<Expose>),
     /// A time.
     #[serde(serialize_with = "seconds")]
     Duration(Duration),
@@ -43,6 +46,7 @@ impl Value {
             Self::List(list) => list.clone(),
             Self::Ips(list) => texts(list),
             Self::Ranges(list) => texts(list),
+            Self::Expose(list) => texts(list),
             Self::Text(text) => text.split_whitespace().map(str::to_owned).collect(),
             other => vec![other.to_string()],
         }
@@ -60,7 +64,7 @@ impl fmt::Display for Value {
             Self::Ranges(v) if v.is_empty() => f.write_str("none"),
             Self::Duration(v) if v.subsec_millis() != 0 => write!(f, "{}ms", v.as_millis()),
             Self::Duration(v) => write!(f, "{}s", v.as_secs()),
-            Self::Ranges(_) | Self::Ips(_) | Self::List(_) => {
+            Self::Ranges(_) | Self::Ips(_) | Self::List(_) | Self::Expose(_) => {
                 f.write_str(&self.elements().join(" "))
             }
         }

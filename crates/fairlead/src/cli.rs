@@ -6,7 +6,10 @@ pub(crate) use node::{AgentArgs, JoinArgs, LeaveArgs, NodeCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fairlead_attach::PublishSpec;
-use fairlead_types::{ContainerId, IfName, Mac, NetworkName, ObjectName, ResourceName};
+use fairlead_types::{
+    ContainerId, Expose, ExposeError, HostName, IfName, Mac, NetworkName, ObjectName, PortNames,
+    ResourceName, Root,
+};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -260,6 +263,24 @@ pub(crate) struct AttachArgs {
     /// Which resource of the object, as ip#0.
     #[arg(long, value_name = "RESOURCE", requires = "object")]
     pub(crate) resource: Option<ResourceName>,
+    /// The container's own name, in the cluster's DNS.
+    #[arg(long, value_name = "NAME", requires = "object")]
+    pub(crate) hostname: Option<HostName>,
+    /// A port that it offers, as 80/tcp, for a record in the cluster's DNS; may be repeated.
+    #[arg(long, value_name = "PORT", requires = "object")]
+    pub(crate) expose: Vec<ExposeList>,
+}
+
+/// Ports as `--expose` takes them.
+#[derive(Debug, Clone)]
+pub(crate) struct ExposeList(pub(crate) Vec<Expose>);
+
+impl std::str::FromStr for ExposeList {
+    type Err = ExposeError;
+
+    fn from_str(text: &str) -> Result<Self, ExposeError> {
+        Expose::list(text, &PortNames::read(&Root::default())).map(Self)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -55,6 +55,7 @@ fn add(tx: &Tx<'_>, owner: &Owner) -> Result<(), StoreError> {
         netns,
         object: None,
         resource: None,
+        naming: None,
         actor: Some(Actor { pid: 1, started: 1 }),
         host_ifname: None,
         config: CONFIG,

@@ -2,7 +2,7 @@
 //! from which a detach works.
 
 use crate::{Actor, NetnsRef, StoreError, Tx, View, row};
-use fairlead_types::{ContainerId, IfName, NetworkName, ObjectName, Owner, ResourceName};
+use fairlead_types::{ContainerId, IfName, Naming, NetworkName, ObjectName, Owner, ResourceName};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,8 @@ pub struct Attachment {
     pub object: Option<ObjectName>,
     /// The resource of the object.
     pub resource: Option<ResourceName>,
+    /// What DNS is told of it.
+    pub naming: Naming,
     /// How far it is.
     pub state: AttachmentState,
     /// The process that last began to make it or to take it away.
@@ -103,6 +105,8 @@ pub struct NewAttachment<'a> {
     pub object: Option<&'a ObjectName>,
     /// The resource of the object.
     pub resource: Option<&'a ResourceName>,
+    /// What DNS is told of it, where it is told anything.
+    pub naming: Option<&'a Naming>,
     /// The process at work, as a rule [`Actor::current`].
     pub actor: Option<Actor>,
     /// The name of its interface on the host, when it is known beforehand.
@@ -141,7 +145,7 @@ pub struct AttachmentFilter<'a> {
     pub state: Option<AttachmentState>,
 }
 
-const COLUMNS: &str = "SELECT container, ifname, network, id, netns, object, state, pid, started, host_ifname, since, config, args, capabilities, result, resource FROM attachments";
+const COLUMNS: &str = "SELECT container, ifname, network, id, netns, object, state, pid, started, host_ifname, since, config, args, capabilities, result, resource, naming FROM attachments";
 const OWNER: &str = " WHERE container = ? AND ifname = ? AND network = ?";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Attachment> {
@@ -163,7 +167,15 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Attachment> {
         capability_args: row.get(13)?,
         result: row.get(14)?,
         resource: row::optional_name(row, 15)?,
+        naming: naming(row, 16)?,
     })
+}
+
+fn naming(row: &Row<'_>, index: usize) -> rusqlite::Result<Naming> {
+    match row.get_ref(index)?.as_str_or_null()? {
+        Some(text) => serde_json::from_str(text).map_err(|error| row::bad(index, error)),
+        None => Ok(Naming::default()),
+    }
 }
 
 /// The three columns of an owner, in the order of every key.
@@ -267,8 +279,11 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::AttachmentExists`] with the state of the one recorded already.
     pub fn begin_attachment(&self, new: &NewAttachment<'_>) -> Result<(), StoreError> {
-        let sql = "INSERT OR IGNORE INTO attachments(container, ifname, network, id, netns, object, state, pid, started, host_ifname, since, config, args, capabilities, resource) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT OR IGNORE INTO attachments(container, ifname, network, id, netns, object, state, pid, started, host_ifname, since, config, args, capabilities, resource, naming) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let [container, ifname, network] = owner_columns(new.owner);
+        let naming = new.naming.filter(|naming| !naming.is_empty());
+        // Checked names and numbers are always written.
+        let naming = naming.map(|naming| serde_json::to_string(naming).unwrap_or_default());
         let params = params![
             container,
             ifname,
@@ -285,6 +300,7 @@ impl Tx<'_> {
             new.args,
             new.capability_args,
             new.resource.map(ResourceName::as_str),
+            naming,
         ];
         if self.change("begin attachment of", new.owner, sql, params)? > 0 {
             return Ok(());

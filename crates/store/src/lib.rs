@@ -1,5 +1,5 @@
-//! Node state: which attachment holds which address and host port, in one
-//! SQLite file that several processes write at once.
+//! Node state: which attachment holds which address and host port, and which services
+//! were started, in one SQLite file that several processes write at once.
 //!
 //! A plugin call is a short process, so the cost that counts is that of opening
 //! the file and committing one transaction. The file is therefore in WAL mode
@@ -27,6 +27,7 @@ mod row;
 mod runs;
 mod sandbox;
 mod schema;
+mod services;
 mod store;
 
 pub use addresses::{Address, NewAddress};
@@ -38,4 +39,5 @@ pub use owners::OwnerRecord;
 pub use ports::{Family, Port, PortClaim};
 pub use process::Actor;
 pub use sandbox::NetnsRef;
+pub use services::StartedService;
 pub use store::{Store, Tx, View};

@@ -205,7 +205,8 @@ fn new_boot(conn: &mut Connection, boot: &BootId) -> rusqlite::Result<()> {
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     tx.execute_batch(
         "DELETE FROM addresses WHERE boot = 1;
-         DELETE FROM attachments; DELETE FROM masquerades; DELETE FROM ports",
+         DELETE FROM attachments; DELETE FROM masquerades; DELETE FROM ports;
+         DELETE FROM services",
     )?;
     runs::rebuild(&tx)?;
     let known = tx.execute("UPDATE meta SET boot = ?", [boot.as_str()])?;
@@ -226,6 +227,8 @@ mod tests {
         create(&mut conn, boot).unwrap();
         conn.execute_batch(
             "ALTER TABLE attachments DROP COLUMN resource;
+             ALTER TABLE attachments DROP COLUMN naming;
+             DROP TABLE services;
              INSERT INTO attachments(container, ifname, network, id, state, since, config)
              VALUES('c1', 'eth0', 'web', 'c1', 1, 7, '{}');
              PRAGMA user_version = 1",
@@ -247,6 +250,8 @@ mod tests {
                 .unwrap();
             assert_eq!((all.len(), all[0].since), (1, 7));
             assert_eq!(all[0].resource, None);
+            assert!(all[0].naming.is_empty());
+            assert_eq!(store.view().services().unwrap(), []);
         }
         // The tables are those of a new file, column for column.
         let fresh = dir.path().join("fresh.db");

@@ -6,14 +6,18 @@
 //! rows of a container are one stretch of each index.
 
 /// The schema that this release writes, kept in `PRAGMA user_version`.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// The size of a page in bytes. Smaller ones make the log shorter but the tables
 /// deeper: at 10,000 addresses they cost a fifth more (measured by `examples/store-cost`).
 pub(crate) const PAGE_SIZE: u32 = 4096;
 
 /// What brings the tables of an earlier schema to the next one, from the first on.
-pub(crate) const UPGRADES: [&str; 1] = ["ALTER TABLE attachments ADD COLUMN resource TEXT"];
+pub(crate) const UPGRADES: [&str; 2] = [
+    "ALTER TABLE attachments ADD COLUMN resource TEXT",
+    "ALTER TABLE attachments ADD COLUMN naming TEXT;
+     CREATE TABLE services(object TEXT PRIMARY KEY, since INT, addresses TEXT) WITHOUT ROWID",
+];
 
 /// Makes the tables of [`VERSION`].
 ///
@@ -26,10 +30,11 @@ CREATE TABLE addresses(pool TEXT, addr BLOB, container TEXT, ifname TEXT, networ
 CREATE INDEX addresses_owner ON addresses(container, ifname);
 CREATE TABLE runs(pool TEXT, first BLOB, last BLOB, PRIMARY KEY(pool, first)) WITHOUT ROWID;
 CREATE TABLE cursors(pool TEXT, set_index INT, last BLOB, PRIMARY KEY(pool, set_index)) WITHOUT ROWID;
-CREATE TABLE attachments(container TEXT, ifname TEXT, network TEXT, id TEXT, netns, object TEXT, state INT, pid INT, started INT, host_ifname TEXT, since INT, config TEXT, args TEXT, capabilities TEXT, result TEXT, resource TEXT, PRIMARY KEY(container, ifname, network)) WITHOUT ROWID;
+CREATE TABLE attachments(container TEXT, ifname TEXT, network TEXT, id TEXT, netns, object TEXT, state INT, pid INT, started INT, host_ifname TEXT, since INT, config TEXT, args TEXT, capabilities TEXT, result TEXT, resource TEXT, naming TEXT, PRIMARY KEY(container, ifname, network)) WITHOUT ROWID;
 CREATE INDEX attachments_object ON attachments(object) WHERE object IS NOT NULL;
 CREATE TABLE masquerades(container TEXT, ifname TEXT, network TEXT, addr BLOB, subnet TEXT, netns, PRIMARY KEY(container, ifname, network, addr)) WITHOUT ROWID;
 CREATE INDEX masquerades_addr ON masquerades(addr);
 CREATE TABLE ports(protocol INT, family INT, port INT, host BLOB, container TEXT, ifname TEXT, network TEXT, target BLOB, target_port INT, hairpin TEXT, netns, conditions TEXT, PRIMARY KEY(protocol, family, port, host)) WITHOUT ROWID;
 CREATE INDEX ports_owner ON ports(container, ifname, network);
+CREATE TABLE services(object TEXT PRIMARY KEY, since INT, addresses TEXT) WITHOUT ROWID;
 ";

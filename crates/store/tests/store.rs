@@ -58,6 +58,7 @@ fn attachment(owner: &Owner) -> NewAttachment<'_> {
         netns: None,
         object: None,
         resource: None,
+        naming: None,
         actor: None,
         host_ifname: None,
         config: "{}",
@@ -253,6 +254,7 @@ fn an_attachment_goes_from_pending_to_gone() {
         netns: Some(&netns),
         object: Some(&object),
         resource: None,
+        naming: None,
         actor: Some(actor),
         args: Some("IP=1.2.3.4"),
         ..attachment(&owner)
@@ -426,6 +428,7 @@ fn of_several_that_claim_an_attachment_one_has_it() {
         netns: None,
         object: None,
         resource: None,
+        naming: None,
         actor: None,
         host_ifname: None,
         config: "{}",

@@ -89,6 +89,7 @@ fn addresses<'a>(
         ip: *ip,
         object: text(attachment.object.as_ref().map(ToString::to_string)),
         resource: text(attachment.resource.as_ref().map(ToString::to_string)),
+        naming: attachment.naming.clone(),
         container: attachment.owner.container.to_string(),
         ifname: attachment.owner.ifname.to_string(),
         since: attachment.since,

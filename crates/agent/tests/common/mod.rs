@@ -121,6 +121,7 @@ impl Trial {
                 .collect(),
             object: None,
             resource: None,
+            naming: Default::default(),
         };
         self.inside(|| Node::open(&self.root).unwrap().attach(&request))
             .unwrap()

@@ -123,6 +123,7 @@ fn an_attachment_that_was_never_finished() {
             netns: None,
             object: None,
             resource: None,
+            naming: None,
             actor: None,
             host_ifname: None,
             config: &list.to_value().to_string(),

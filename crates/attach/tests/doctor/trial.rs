@@ -169,6 +169,7 @@ impl Trial {
                 .collect(),
             object: None,
             resource: None,
+            naming: Default::default(),
         };
         self.node().attach(&request).unwrap();
     }

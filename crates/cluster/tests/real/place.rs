@@ -104,6 +104,7 @@ pub(crate) fn address(network: &str, ip: &str) -> PublishedAddress {
         ip,
         object: "shop/svc/web".to_owned(),
         resource: "ip#0".to_owned(),
+        naming: Default::default(),
         container: "c1".to_owned(),
         ifname: "eth0".to_owned(),
         since: 1,

@@ -5,6 +5,7 @@ use crate::cli::{AttachArgs, DetachArgs, DetachTarget, GcArgs, LsArgs};
 use crate::output::note;
 use anyhow::{Context as _, Result};
 use fairlead_attach::{AttachRequest, Attachment, Sandbox, Selector};
+use fairlead_types::Naming;
 
 pub(crate) fn attach(context: &Context, arguments: AttachArgs) -> Result<Status> {
     let sandbox = sandbox(arguments.sandbox.netns, arguments.sandbox.pid)
@@ -25,6 +26,11 @@ pub(crate) fn attach(context: &Context, arguments: AttachArgs) -> Result<Status>
         publish: arguments.publish.into_iter().map(|spec| spec.0).collect(),
         object: arguments.object,
         resource: arguments.resource,
+        naming: Naming {
+            hostname: arguments.hostname,
+            app: None,
+            expose: arguments.expose.into_iter().flat_map(|list| list.0).collect(),
+        },
     };
     let attachment = context.node()?.attach(&request)?;
     context.output.show(&attachment, |attachment| {
