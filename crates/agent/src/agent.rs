@@ -6,7 +6,8 @@ use crate::metrics::Metrics;
 use crate::reconcile::{Message, Reconciler, tell_manager};
 use crate::schedule::Cause;
 use crate::shared::{Parts, Shared};
-use crate::{AgentError, LogLevel, api, cluster, lock, log, serve, watch};
+use crate::zones::News;
+use crate::{AgentError, LogLevel, api, cluster, lock, log, serve, services, watch, zones};
 use fairlead_attach::Node;
 use fairlead_config::Config;
 use fairlead_control::Namespace;
@@ -16,7 +17,7 @@ use fairlead_types::Root;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
@@ -104,6 +105,7 @@ impl Agent {
         let (links, deleter) = links(requests.clone(), Arc::clone(&metrics));
         let host = Arc::new(Host::of_agent(root.clone(), Box::new(links)));
         let (messages, heard) = channel();
+        let (zones, news) = channel();
         let shared = Arc::new(Shared::new(Parts {
             root: root.clone(),
             namespace: here()?,
@@ -112,6 +114,7 @@ impl Agent {
             metrics,
             requests,
             messages,
+            zones,
         }));
         // Nobody is asked yet; what fails here is told when it is tried again.
         if let Ok(cluster) = cluster::open(&shared) {
@@ -132,7 +135,10 @@ impl Agent {
             lock,
         };
         let reconciler = Reconciler::new(Arc::clone(&shared), heard, options.interval);
-        if let Err(error) = agent.begin(control_socket, metrics_socket, deleter, reconciler) {
+        if let Err(error) = agent
+            .begin(control_socket, metrics_socket, deleter, reconciler)
+            .and_then(|()| agent.begin_services(news))
+        {
             agent.stop();
             return Err(error);
         }
@@ -177,11 +183,27 @@ impl Agent {
         Ok(())
     }
 
+    /// The cluster's names, and the services of this node.
+    fn begin_services(&mut self, news: Receiver<News>) -> Result<(), AgentError> {
+        let node = self.shared.node();
+        let server = zones::start(node.config()).map_err(|e| AgentError::Names {
+            reason: e.to_string(),
+        })?;
+        let shared = Arc::clone(&self.shared);
+        let run = move || zones::run(&shared, server, &news);
+        self.threads.push(thread("names", run)?);
+        let shared = Arc::clone(&self.shared);
+        let run = move || services::run(&shared);
+        self.threads.push(thread("services", run)?);
+        Ok(())
+    }
+
     /// Ends the agent within two seconds, and leaves everything in place.
     pub fn stop(self) {
         let end = Instant::now() + END;
         self.shared.stop.ask();
         self.shared.tell(Message::Stop);
+        self.shared.tell_zones(News::Stop);
         // From now on callers find no agent, and do things themselves.
         let socket = fairlead_control::socket(&self.shared.root);
         if let Err(error) = std::fs::remove_file(&socket) {

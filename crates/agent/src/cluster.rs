@@ -9,6 +9,7 @@ mod report;
 
 use crate::schedule::Cause;
 use crate::shared::{Shared, seconds};
+use crate::zones::News;
 use fairlead_cluster::{Cluster, ClusterError, Resolved};
 use fairlead_config::{Config, Document, EtcdSettings, Target};
 use fairlead_networks::Known;
@@ -115,6 +116,8 @@ fn live(shared: &Shared, cluster: &Cluster, place: &Option<Place>) {
     if cluster.is_joined() {
         info!("a node of a cluster with shared state");
     }
+    // What was mirrored, until shared state answers.
+    shared.tell_zones(News::Anew);
     let over = AtomicBool::new(false);
     let recount = AtomicBool::new(true);
     let registered = AtomicBool::new(false);

@@ -43,6 +43,12 @@ pub enum AgentError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The server of names cannot be started.
+    #[error("start the server of names: {reason}")]
+    Names {
+        /// The cause.
+        reason: String,
+    },
     /// The node cannot be opened.
     #[error(transparent)]
     Node(#[from] AttachError),

@@ -4,7 +4,8 @@
 //! start, when the declarations, the cluster or the kernel change, when it is asked, and
 //! at intervals. Others watch for those changes. A runtime of its own answers the control
 //! API on a unix socket and, where asked for, metrics on TCP; the detaches that come that
-//! way share one thread that deletes links, many in one step of the kernel.
+//! way share one thread that deletes links, many in one step of the kernel. One keeps the
+//! cluster's names and another looks after the services that were started here.
 //!
 //! Every verb works without the agent, so it may end or crash at any moment: nothing that
 //! a container needs is in it.
@@ -22,9 +23,12 @@ mod names;
 mod reconcile;
 mod schedule;
 mod serve;
+mod services;
 mod shared;
 mod watch;
+mod zones;
 
 pub use agent::{Agent, Options, run};
 pub use error::AgentError;
 pub use log::LogLevel;
+pub use zones::{dns_servers, own_addresses, records};

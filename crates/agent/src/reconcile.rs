@@ -4,6 +4,7 @@ use crate::cluster;
 use crate::names::Names;
 use crate::schedule::{Cause, Schedule};
 use crate::shared::{Shared, seconds};
+use crate::zones::News;
 use fairlead_attach::{AttachError, Node};
 use fairlead_config::Config;
 use fairlead_control::{Problem, Reconciled};
@@ -159,6 +160,7 @@ impl Reconciler {
         self.schedule
             .done(!done.steps.is_empty(), failures > 0, Instant::now());
         self.tell(&done);
+        self.shared.tell_zones(News::Declared);
         self.shared.set_reconciled(done.clone());
         self.notify(&done);
         for to in self.waiting.drain(..) {

@@ -4,6 +4,7 @@ use crate::links::Requests;
 use crate::metrics::Metrics;
 use crate::reconcile::Message;
 use crate::schedule::Cause;
+use crate::zones::News;
 use fairlead_attach::Node;
 use fairlead_cluster::Cluster;
 use fairlead_control::{self as control, Namespace, Reconciled, Status};
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     cluster_status: Mutex<control::Cluster>,
     cluster: Mutex<Option<Arc<Cluster>>>,
     messages: Sender<Message>,
+    zones: Sender<News>,
 }
 
 /// The parts that only the maker of [`Shared`] has.
@@ -44,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) requests: Requests,
     pub(crate) messages: Sender<Message>,
+    pub(crate) zones: Sender<News>,
 }
 
 impl Shared {
@@ -63,6 +66,7 @@ impl Shared {
             cluster_status: Mutex::default(),
             cluster: Mutex::default(),
             messages: parts.messages,
+            zones: parts.zones,
         }
     }
 
@@ -82,6 +86,12 @@ impl Shared {
     /// Says something to the thread that reconciles. When it has ended, so has the agent.
     pub(crate) fn tell(&self, message: Message) {
         let _ = self.messages.send(message);
+    }
+
+    /// Says something to the thread that keeps the cluster's names. When it has ended, so
+    /// has the agent.
+    pub(crate) fn tell_zones(&self, news: News) {
+        let _ = self.zones.send(news);
     }
 
     pub(crate) fn set_reconciled(&self, done: Reconciled) {

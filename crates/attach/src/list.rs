@@ -139,8 +139,11 @@ impl Node {
             .collect())
     }
 
-    /// One attachment that was just made.
-    pub(crate) fn attachment(&self, owner: &Owner) -> Result<Attachment, AttachError> {
+    /// One attachment.
+    ///
+    /// # Errors
+    /// [`AttachError::Store`].
+    pub fn attachment(&self, owner: &Owner) -> Result<Attachment, AttachError> {
         let (record, addresses, ports) = self.host().store(|store| {
             store.read(|view| {
                 Ok((

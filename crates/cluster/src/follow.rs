@@ -1,11 +1,11 @@
 //! Following shared state: the mirror is kept, and what changed is told.
 
 use crate::mirror::ConfigSync;
-use crate::{Cluster, ClusterError, keys};
+use crate::{Cluster, ClusterError, PublishedAddress, keys};
 use fairlead_config::Target;
 use fairlead_shared::{Batch, Event, Local, Revision, SharedState, Watch};
 use fairlead_types::Root;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::PathBuf;
@@ -27,10 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum Followed {
     /// The configuration is another one, or a local edit was rejected.
     Config(ConfigSync),
-    /// These nodes came, went or reported.
-    Nodes(BTreeSet<String>),
-    /// Addresses on these networks came or went.
-    Addresses(BTreeSet<String>),
+    /// These nodes reported, or went; true where the node lives.
+    Nodes(BTreeMap<String, bool>),
+    /// Addresses came, changed or went, in this order.
+    Addresses(Vec<AddressChange>),
     /// Everything was read anew: at the start, after the history was lost, after etcd was
     /// restored.
     Anew,
@@ -43,6 +43,19 @@ pub enum Followed {
     Found,
     /// One thing could not be done; the following goes on.
     Failed(ClusterError),
+}
+
+/// What became of one published address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressChange {
+    /// The node whose it is.
+    pub node: String,
+    /// The network.
+    pub network: String,
+    /// The key in shared state, the same for all changes of one address.
+    pub key: String,
+    /// As it is now; nothing where it is gone or cannot be read.
+    pub address: Option<PublishedAddress>,
 }
 
 impl Cluster {
@@ -140,7 +153,7 @@ impl Cluster {
 
     /// Tells what a batch changed, each thing once.
     fn tell_batch(&self, batch: &Batch, tell: &mut dyn FnMut(Followed)) {
-        let (mut nodes, mut networks) = (BTreeSet::new(), BTreeSet::new());
+        let (mut nodes, mut addresses) = (BTreeMap::new(), Vec::new());
         let mut back = 0;
         // First, as it says whether this node is in the cluster still.
         let config = |event: &Event| matches!(event.key(), keys::CONFIG | keys::GENERATION);
@@ -149,15 +162,20 @@ impl Cluster {
         }
         for event in &batch.events {
             let key = event.key();
+            let now = match event {
+                Event::Put(entry) => Some(entry.value.as_slice()),
+                Event::Delete { .. } => None,
+            };
             if let Some(node) = key.strip_prefix(keys::NODES) {
-                nodes.insert(node.to_owned());
+                nodes.insert(node.to_owned(), now.is_some());
             } else if let Some((node, network)) = keys::of_address(key) {
-                networks.insert(network.to_owned());
+                addresses.push(AddressChange {
+                    node: node.to_owned(),
+                    network: network.to_owned(),
+                    key: key.to_owned(),
+                    address: now.and_then(|value| serde_json::from_slice(value).ok()),
+                });
                 if node == self.node {
-                    let now = match event {
-                        Event::Put(entry) => Some(entry.value.as_slice()),
-                        Event::Delete { .. } => None,
-                    };
                     match self.restore_one(key, now) {
                         Ok(done) => back += usize::from(done),
                         Err(e) => tell(Followed::Failed(e)),
@@ -168,8 +186,8 @@ impl Cluster {
         if !nodes.is_empty() {
             tell(Followed::Nodes(nodes));
         }
-        if !networks.is_empty() {
-            tell(Followed::Addresses(networks));
+        if !addresses.is_empty() {
+            tell(Followed::Addresses(addresses));
         }
         if back > 0 {
             tell(Followed::PutBack(back));

@@ -116,6 +116,21 @@ fn resolver(root: &Root, limit: Duration) -> Result<TokioResolver, String> {
         .map_err(|e| e.to_string())
 }
 
+/// The nameservers of `etc/resolv.conf`, that below `root` where it exists, else the
+/// machine's (resolv.conf(5)). A file that cannot be read has none.
+#[must_use]
+pub fn nameservers(root: &Root) -> Vec<IpAddr> {
+    let text = std::fs::read(file(root, "/etc/resolv.conf")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let lines = text.lines().map(str::split_whitespace);
+    let servers = lines.filter_map(|mut words| match (words.next(), words.next()) {
+        // One of a link would need the link to be known.
+        (Some("nameserver"), Some(server)) => server.parse().ok(),
+        _ => None,
+    });
+    servers.collect()
+}
+
 /// The file below `root`, if it is there, else the machine's.
 fn file(root: &Root, path: &str) -> PathBuf {
     let own = root.join(path);

@@ -124,7 +124,7 @@ impl<'a> Expansion<'a> {
         if path.section != "DEFAULT" || path.scope.is_some() {
             return Ok(None);
         }
-        let state = self.config.root().state().join("dns");
+        let dns = self.config.root().dns();
         Ok(Some(match path.option.as_str() {
             "nodename" => self.node.to_owned(),
             "clustername" => self.cluster_name()?,
@@ -135,8 +135,8 @@ impl<'a> Expansion<'a> {
                 let dns = self.cluster("dns")?;
                 self.config.nodes_at(&dns)
             }
-            "dnsuxsockd" => state.display().to_string(),
-            "dnsuxsock" => state.join("pdns.sock").display().to_string(),
+            "dnsuxsockd" => dns.display().to_string(),
+            "dnsuxsock" => dns.join("pdns.sock").display().to_string(),
             "fqdn" => {
                 let cluster = self.cluster_name()?;
                 match self.config.service {

@@ -1,8 +1,12 @@
 //! The command line: what can be said, with the help that teaches it.
 
 mod node;
+mod service;
 
 pub(crate) use node::{AgentArgs, JoinArgs, LeaveArgs, NodeCommand};
+pub(crate) use service::{
+    CreateArgs, DnsCommand, LookupArgs, RunArgs, ServiceCommand,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fairlead_attach::PublishSpec;
@@ -97,6 +101,12 @@ pub(crate) enum Command {
     /// Networks: list, make, look at.
     #[command(subcommand, visible_alias = "network")]
     Net(NetCommand),
+    /// Services: what runs, the address it gets, its name and its ports.
+    #[command(subcommand, visible_alias = "service")]
+    Svc(ServiceCommand),
+    /// The cluster's names.
+    #[command(subcommand)]
+    Dns(DnsCommand),
     /// Put a container on a network.
     Attach(AttachArgs),
     /// Take a container off a network; repeating it is no error.

@@ -2,8 +2,25 @@
 
 use std::ffi::OsString;
 
-/// `om [PATH] ARGUMENTS`: `om cluster set`, `om node get`, `om net status`.
-pub(crate) fn om(arguments: Vec<OsString>) -> Vec<OsString> {
+/// `om [PATH] ARGUMENTS`: `om cluster set`, `om node get`, `om net status`; a service stands
+/// before its verb, `om shop/svc/web start`, and `daemon dns dump` is `dns dump`.
+pub(crate) fn om(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_option = |a: &OsString| a.to_string_lossy().starts_with("--");
+    let first = arguments.iter().position(|a| !is_option(a));
+    let Some(at) = first else {
+        return arguments;
+    };
+    if arguments[at] == "daemon" && arguments.get(at + 1).is_some_and(|a| a == "dns") {
+        arguments.remove(at);
+        return arguments;
+    }
+    if arguments[at].to_string_lossy().contains("/svc/") {
+        let service = arguments.remove(at);
+        let verb = at.min(arguments.len());
+        arguments.insert(verb, "svc".into());
+        let behind = (verb + 2).min(arguments.len());
+        arguments.insert(behind, service);
+    }
     arguments
 }
 
@@ -32,6 +49,22 @@ mod tests {
 
     fn line(words: &str) -> Vec<OsString> {
         words.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn om_names_the_service_before_the_verb() {
+        let cases = [
+            ("shop/svc/web start --rid ip#0", "svc start shop/svc/web --rid ip#0"),
+            ("--root=/x a/svc/b set --kw c.d=e", "--root=/x svc set a/svc/b --kw c.d=e"),
+            ("daemon dns dump", "dns dump"),
+            ("dns dump", "dns dump"),
+            ("net ls", "net ls"),
+            ("svc ls", "svc ls"),
+            ("a/svc/b", "svc a/svc/b"),
+        ];
+        for (given, wanted) in cases {
+            assert_eq!(om(line(given)), line(wanted), "{given}");
+        }
     }
 
     #[test]

@@ -21,6 +21,10 @@ fn main() -> ExitCode {
         return status;
     }
     let arguments: Vec<OsString> = arguments.collect();
+    // The program of a service, on its way to becoming itself.
+    if let Some(status) = fairlead_services::process_shim(arguments.iter().cloned()) {
+        return status;
+    }
     match name.as_str() {
         "om" => command::run(legacy::om(arguments)),
         "nodemgr" => command::run(legacy::nodemgr(arguments)),

@@ -14,6 +14,7 @@ pub mod conntrack;
 pub mod nft;
 pub mod route;
 pub mod sysctl;
+pub mod udp;
 
 pub use error::KernelError;
 pub use monitor::{Monitor, Seen};

@@ -49,6 +49,13 @@ impl Root {
         self.0.join("run/fairlead")
     }
 
+    /// `run/fairlead-dns`: the socket at which a PowerDNS server asks. Others than root have
+    /// to get there.
+    #[must_use]
+    pub fn dns(&self) -> PathBuf {
+        self.0.join("run/fairlead-dns")
+    }
+
     /// Makes `run/fairlead`, which is root's alone: who can open a lock there can hold up
     /// everybody.
     ///

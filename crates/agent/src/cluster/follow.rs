@@ -3,6 +3,7 @@
 use super::Membership;
 use crate::schedule::Cause;
 use crate::shared::{Shared, seconds};
+use crate::zones::News;
 use fairlead_cluster::{ConfigSync, Followed};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -30,6 +31,7 @@ fn heard(shared: &Shared, news: Followed, failures: &mut BTreeSet<String>) {
         Followed::Anew => {
             reached(shared);
             failures.clear();
+            shared.tell_zones(News::Anew);
             shared.want(Cause::Declared);
         }
         Followed::Found => {
@@ -40,11 +42,15 @@ fn heard(shared: &Shared, news: Followed, failures: &mut BTreeSet<String>) {
         Followed::Nodes(nodes) => {
             debug!("nodes that came, went or reported: {nodes:?}");
             // What this one says changes nothing here.
-            if nodes.iter().any(|node| *node != shared.name) {
+            if nodes.keys().any(|node| *node != shared.name) {
                 shared.want(Cause::Cluster);
             }
+            shared.tell_zones(News::Nodes(nodes));
         }
-        Followed::Addresses(networks) => debug!("addresses changed on {networks:?}"),
+        Followed::Addresses(changes) => {
+            debug!("{} addresses changed", changes.len());
+            shared.tell_zones(News::Changed(changes));
+        }
         Followed::PutBack(count) => info!("{count} addresses put back into shared state"),
         Followed::Lost(error) => lost(shared, error.to_string()),
         Followed::Failed(error) => {

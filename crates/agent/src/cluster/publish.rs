@@ -1,7 +1,7 @@
 //! Publishing the addresses of this node's containers.
 
 use super::Membership;
-use fairlead_attach::Attachment;
+use crate::zones::{News, own_addresses};
 use fairlead_cluster::PublishedAddress;
 use fairlead_store::Store;
 use std::sync::atomic::Ordering;
@@ -10,25 +10,39 @@ use tracing::{debug, warn};
 
 /// How often it is looked whether the node's state has changed; a look costs some
 /// microseconds.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(100);
 /// The waits between tries while shared state does not answer.
 const RETRY: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Publishes what changes until the membership is over.
+/// Publishes what changes until the membership is over: to the names of the cluster at
+/// once, to shared state when that is possible.
 pub(super) fn run(membership: &Membership<'_>) {
+    let shared = membership.shared;
     let mut store: Option<Store> = None;
-    let mut published: Option<i64> = None;
+    let mut seen: Option<i64> = None;
+    let mut own: Vec<PublishedAddress> = Vec::new();
+    let mut due = false;
     let mut retry = RETRY;
     let mut not_before = Instant::now();
     loop {
+        // Taken before the records are read: what changes meanwhile is seen again.
         let version = version(membership, &mut store);
-        let is_due = version.is_some() && version != published && Instant::now() >= not_before;
-        if is_due && membership.registered.load(Ordering::Relaxed) {
-            // Taken before the records are read: what changes meanwhile is seen again.
-            match publish(membership) {
+        if version.is_some() && version != seen {
+            match own_addresses(&shared.node()) {
+                Ok(now) => {
+                    (seen, due) = (version, true);
+                    own = now;
+                    shared.tell_zones(News::Own(own.clone()));
+                }
+                Err(error) => debug!("publish addresses: {error}"),
+            }
+        }
+        let may = membership.registered.load(Ordering::Relaxed);
+        if due && may && Instant::now() >= not_before {
+            match publish(membership, &own) {
                 Ok(()) => {
-                    published = version;
+                    due = false;
                     retry = RETRY;
                 }
                 Err(error) => {
@@ -65,33 +79,9 @@ fn version(membership: &Membership<'_>, store: &mut Option<Store>) -> Option<i64
     }
 }
 
-fn publish(membership: &Membership<'_>) -> Result<(), String> {
-    let shared = membership.shared;
-    let attachments = shared.node().attachments().map_err(|e| e.to_string())?;
-    let current: Vec<PublishedAddress> = attachments
-        .iter()
-        .flat_map(|attachment| addresses(&shared.name, attachment))
-        .collect();
-    let done = membership.cluster.publish(&current);
+fn publish(membership: &Membership<'_>, own: &[PublishedAddress]) -> Result<(), String> {
+    let done = membership.cluster.publish(own);
     let done = done.map_err(|e| e.to_string())?;
     debug!("published {} addresses, {} gone", done.put, done.deleted);
     Ok(())
-}
-
-fn addresses<'a>(
-    node: &'a str,
-    attachment: &'a Attachment,
-) -> impl Iterator<Item = PublishedAddress> + 'a {
-    let text = |name: Option<String>| name.unwrap_or_default();
-    attachment.addresses.iter().map(move |ip| PublishedAddress {
-        node: node.to_owned(),
-        network: attachment.owner.network.clone(),
-        ip: *ip,
-        object: text(attachment.object.as_ref().map(ToString::to_string)),
-        resource: text(attachment.resource.as_ref().map(ToString::to_string)),
-        naming: attachment.naming.clone(),
-        container: attachment.owner.container.to_string(),
-        ifname: attachment.owner.ifname.to_string(),
-        since: attachment.since,
-    })
 }

@@ -1,6 +1,7 @@
 use crate::etcd::Server;
 use crate::place::{Place, address, network, set, wait_for};
 use fairlead_cluster::{Cluster, ConfigSync, Followed, NodeReport, Published};
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -17,8 +18,14 @@ impl Told {
         let text = match followed {
             Followed::Config(ConfigSync::LocalEdit { .. }) => "edit".to_owned(),
             Followed::Config(_) => "config".to_owned(),
-            Followed::Nodes(nodes) => format!("nodes {nodes:?}"),
-            Followed::Addresses(networks) => format!("addresses {networks:?}"),
+            Followed::Nodes(nodes) => {
+                let nodes: BTreeSet<&String> = nodes.keys().collect();
+                format!("nodes {nodes:?}")
+            }
+            Followed::Addresses(changes) => {
+                let networks: BTreeSet<&String> = changes.iter().map(|c| &c.network).collect();
+                format!("addresses {networks:?}")
+            }
             Followed::Anew => "anew".to_owned(),
             Followed::PutBack(count) => format!("put back {count}"),
             Followed::Lost(_) => "lost".to_owned(),

@@ -142,7 +142,7 @@ addr = one
         &format!("{cluster}t = {{dnsuxsock}} {{dnsuxsockd}}\n"),
         "",
     );
-    let dns = root.state().join("dns");
+    let dns = root.dns();
     let wanted = format!("{}/pdns.sock {}", dns.display(), dns.display());
     assert_eq!(eval(&c, "x.t"), wanted);
     let c = config_at(

@@ -6,7 +6,7 @@ use crate::output::note;
 use anyhow::Result;
 use fairlead_cluster::{Cluster, ClusterError};
 use fairlead_config::{
-    Change, Config, ConfigError, KeyOp, KeyPath, Target, change, keywords, nodename,
+    Change, Config, ConfigError, KeyOp, KeyPath, Keyword, Target, change, keywords, nodename,
 };
 use serde_json::json;
 
@@ -23,7 +23,7 @@ pub(crate) fn run(context: &Context, target: Target, command: ConfigCommand) -> 
         ),
         ConfigCommand::Get(arguments) => get(context, target, &arguments),
         ConfigCommand::Eval(arguments) => eval(context, &arguments),
-        ConfigCommand::Keywords => list_keywords(context),
+        ConfigCommand::Keywords => list_keywords(context, keywords()),
     }
 }
 
@@ -46,7 +46,7 @@ fn unset(context: &Context, target: Target, arguments: &KeysArgs) -> Result<Stat
 }
 
 /// A section with an index and no option is meant whole.
-fn removal(text: &str) -> Result<Change> {
+pub(super) fn removal(text: &str) -> Result<Change> {
     if text.contains('#') && !text.contains('.') {
         return Ok(Change::Delete(text.to_owned()));
     }
@@ -85,7 +85,7 @@ fn get(context: &Context, target: Target, arguments: &GetArgs) -> Result<Status>
     let config = Config::load(&context.root, &nodename())?;
     let path: KeyPath = arguments.kw.parse()?;
     let value = config.get(target, &path).map(str::to_owned);
-    show(context, value)
+    show_value(context, value)
 }
 
 fn eval(context: &Context, arguments: &EvalArgs) -> Result<Status> {
@@ -103,15 +103,15 @@ fn eval(context: &Context, arguments: &EvalArgs) -> Result<Status> {
 }
 
 /// A keyword that is not set is `None`, as `om` prints it.
-fn show(context: &Context, value: Option<String>) -> Result<Status> {
+pub(super) fn show_value(context: &Context, value: Option<String>) -> Result<Status> {
     context.output.show(&value, |value| {
         format!("{}\n", value.as_deref().unwrap_or("None"))
     })?;
     Ok(Status::Done)
 }
 
-fn list_keywords(context: &Context) -> Result<Status> {
-    let all: Vec<_> = keywords()
+pub(super) fn list_keywords(context: &Context, keywords: &[Keyword]) -> Result<Status> {
+    let all: Vec<_> = keywords
         .iter()
         .map(|keyword| {
             json!({

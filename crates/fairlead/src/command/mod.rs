@@ -10,6 +10,8 @@ mod ip;
 mod net;
 mod net_status;
 mod node;
+mod dns;
+mod service;
 
 use crate::cli::{Cli, Command};
 use crate::output::{Output, note};
@@ -113,6 +115,8 @@ fn dispatch(context: &Context, command: Command) -> Result<Status> {
         Command::Cluster(command) => config::run(context, Target::Cluster, command),
         Command::Node(command) => node::run(context, command),
         Command::Net(command) => net::run(context, command),
+        Command::Svc(command) => service::run(context, command),
+        Command::Dns(command) => dns::run(context, command),
         Command::Attach(arguments) => attach::attach(context, arguments),
         Command::Detach(arguments) => attach::detach(context, arguments),
         Command::Ls(arguments) => attach::list(context, &arguments),

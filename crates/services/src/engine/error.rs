@@ -1,6 +1,6 @@
 //! Why an engine did not do what it was asked.
 
-use crate::engine::Kind;
+use crate::engine::{ContainerSpec, Kind};
 use fairlead_kernel::KernelError;
 use fairlead_types::ResourceName;
 use std::path::PathBuf;
@@ -180,6 +180,40 @@ impl EngineError {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+}
+
+/// Errors about a container say of which resource it is.
+impl ContainerSpec {
+    pub(super) fn bad(&self, keyword: &'static str, reason: String) -> EngineError {
+        EngineError::Keyword {
+            resource: self.resource.clone(),
+            keyword,
+            reason,
+        }
+    }
+
+    pub(super) fn not_up(&self) -> EngineError {
+        EngineError::NotUp {
+            resource: self.resource.clone(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// For `map_err`: what was done, and to what.
+    pub(super) fn failed(
+        &self,
+        operation: &'static str,
+        object: impl std::fmt::Display,
+    ) -> impl FnOnce(std::io::Error) -> EngineError {
+        let resource = self.resource.clone();
+        let object = object.to_string();
+        move |source| EngineError::Io {
+            resource,
+            operation,
+            object,
+            source,
+        }
     }
 }
 

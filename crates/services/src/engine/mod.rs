@@ -5,10 +5,14 @@
 //! A call may come from any thread that is no worker of an asynchronous runtime. Nothing
 //! is kept between two calls but files: two processes may ask about the same container.
 
+mod digest;
+mod docker;
 mod error;
+mod process;
 mod spec;
 
 pub use error::EngineError;
+pub use process::process_shim;
 pub use spec::{
     ContainerSpec, Kind, Network, Pull, Resolver, Running, Signal, Started, State, default_name,
 };
@@ -81,6 +85,37 @@ impl Settings {
             podman: "/run/podman/podman.sock".into(),
             shim: "/proc/self/exe".into(),
             root,
+        }
+    }
+}
+
+/// The engines of this node. Making it asks none of them.
+#[derive(Debug)]
+pub struct Engines {
+    docker: docker::Docker,
+    podman: docker::Docker,
+    process: process::Process,
+}
+
+impl Engines {
+    /// The engines in these places.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            docker: docker::Docker::new(Kind::Docker, settings.docker),
+            podman: docker::Docker::new(Kind::Podman, settings.podman),
+            process: process::Process::new(settings.shim, settings.root),
+        }
+    }
+
+    /// The engine of that kind.
+    #[must_use]
+    pub fn engine(&self, kind: Kind) -> &dyn Engine {
+        match kind {
+            Kind::Docker => &self.docker,
+            Kind::Podman => &self.podman,
+            Kind::Lxc => &self.docker,
+            Kind::Process => &self.process,
         }
     }
 }

@@ -175,13 +175,13 @@ impl ContainerSpec {
     }
 
     /// A word for the resource on this node: `shop.svc.web.container.0`.
-    pub(crate) fn slug(&self) -> String {
+    pub(super) fn slug(&self) -> String {
         let service = self.service.as_str().replace('/', ".");
         format!("{service}.{}", self.resource_word())
     }
 
     /// The resource's name as a part of a file's: `container.0`.
-    pub(crate) fn resource_word(&self) -> String {
+    pub(super) fn resource_word(&self) -> String {
         self.resource.as_str().replace('#', ".")
     }
 }
@@ -278,7 +278,7 @@ impl Signal {
         }
     }
 
-    pub(crate) fn number(self) -> rustix::process::Signal {
+    pub(super) fn number(self) -> rustix::process::Signal {
         use rustix::process::Signal as Number;
         match self {
             Self::Hangup => Number::HUP,

@@ -1,0 +1,357 @@
+//! Docker, and Podman's service that speaks Docker's API: how a container of ours is
+//! found, made, started and ended there.
+//!
+//! A container of ours has labels with its service and resource, and one with a digest of
+//! what it was made from. One of the same name without them is somebody else's, and is
+//! never touched.
+
+mod body;
+mod talk;
+
+use crate::engine::digest::digest;
+use crate::engine::{
+    ContainerSpec, Engine, EngineError, Kind, Network, Pull, Running, Signal, Started, State,
+};
+use body::Labels;
+use bollard::models::ContainerInspectResponse as Found;
+use fairlead_kernel::NetNs;
+use fairlead_types::{ContainerId, ResourceName};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use talk::{Talk, quick};
+
+/// How long the engine may take beyond the time that the container has to end.
+const KILLING: Duration = Duration::from_secs(20);
+
+/// A daemon that speaks Docker's API on a socket.
+#[derive(Debug, Clone)]
+pub(super) struct Docker {
+    kind: Kind,
+    socket: PathBuf,
+}
+
+impl Docker {
+    pub(super) fn new(kind: Kind, socket: PathBuf) -> Self {
+        Self { kind, socket }
+    }
+
+    /// Does `work` in one conversation with the engine, on a runtime of its own: who calls
+    /// may be any thread.
+    fn talk<T>(
+        &self,
+        resource: &ResourceName,
+        work: impl AsyncFnOnce(Talk<'_>) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| EngineError::Io {
+                resource: resource.clone(),
+                operation: "prepare to talk to",
+                object: self.socket.display().to_string(),
+                source,
+            })?;
+        runtime.block_on(async {
+            let talk = Talk::begin(self.kind, &self.socket, resource).await?;
+            work(talk).await
+        })
+    }
+}
+
+impl Engine for Docker {
+    fn is_there(&self, resource: &ResourceName) -> Result<(), EngineError> {
+        self.talk(resource, async |_| Ok(()))
+    }
+
+    fn start(&self, spec: &ContainerSpec) -> Result<Started, EngineError> {
+        body::check(spec)?;
+        let deadline = Instant::now() + spec.start_timeout;
+        self.talk(&spec.resource, async |talk| {
+            let start = Start {
+                talk,
+                spec,
+                deadline,
+            };
+            start.run().await
+        })
+    }
+
+    fn stop(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
+        body::check_name(spec)?;
+        self.talk(&spec.resource, async |talk| {
+            let Some(found) = ours(&talk, spec).await? else {
+                return Ok(false);
+            };
+            let up = is_up(&found);
+            if up {
+                talk.stop(&spec.name, spec.stop_timeout, KILLING).await?;
+            }
+            if spec.rm {
+                talk.remove(&spec.name).await?;
+            }
+            Ok(up)
+        })
+    }
+
+    fn remove(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
+        self.stop(spec)?;
+        self.talk(&spec.resource, async |talk| {
+            if ours(&talk, spec).await?.is_none() {
+                return Ok(false);
+            }
+            talk.remove(&spec.name).await.map(|()| true)
+        })
+    }
+
+    fn state(&self, spec: &ContainerSpec) -> Result<State, EngineError> {
+        body::check_name(spec)?;
+        self.talk(&spec.resource, async |talk| {
+            let Some(found) = ours(&talk, spec).await? else {
+                return Ok(State::Absent);
+            };
+            Ok(running(&found, spec)?.map_or(State::Down, State::Up))
+        })
+    }
+
+    fn signal(&self, spec: &ContainerSpec, signal: Signal) -> Result<(), EngineError> {
+        body::check_name(spec)?;
+        self.talk(&spec.resource, async |talk| {
+            match ours(&talk, spec).await? {
+                Some(found) if is_up(&found) => talk.kill(&spec.name, signal.as_str()).await,
+                _ => Err(spec.not_up()),
+            }
+        })
+    }
+}
+
+/// The container of that name, if there is one and it is ours.
+async fn ours(talk: &Talk<'_>, spec: &ContainerSpec) -> Result<Option<Found>, EngineError> {
+    let Some(found) = talk.find(&spec.name).await? else {
+        return Ok(None);
+    };
+    if Labels::of(&found).are_of(spec) {
+        return Ok(Some(found));
+    }
+    Err(EngineError::Foreign {
+        resource: spec.resource.clone(),
+        engine: spec.kind,
+        name: spec.name.clone(),
+        id: found.id.unwrap_or_default().chars().take(12).collect(),
+    })
+}
+
+/// One start.
+struct Start<'a> {
+    talk: Talk<'a>,
+    spec: &'a ContainerSpec,
+    deadline: Instant,
+}
+
+impl Start<'_> {
+    async fn run(&self) -> Result<Started, EngineError> {
+        let found = ours(&self.talk, self.spec).await?;
+        let up = match &found {
+            Some(found) => running(found, self.spec)?,
+            None => None,
+        };
+        let network = self.network().await;
+        if let (Some(found), Some(running)) = (&found, up) {
+            let outdated = match network {
+                Ok(network) => self.is_outdated(found, &network).await?,
+                // Whose network it has is gone; the next start will say so.
+                Err(_) => true,
+            };
+            return Ok(Started {
+                running,
+                created: false,
+                started: false,
+                outdated,
+            });
+        }
+        let network = network?;
+        if self.spec.pull == Pull::Always {
+            self.pull().await?;
+        }
+        let created = match &found {
+            Some(found) if self.spec.rm || self.is_outdated(found, &network).await? => {
+                self.talk.remove(&self.spec.name).await?;
+                true
+            }
+            found => found.is_none(),
+        };
+        if created {
+            self.create(&network).await?;
+        }
+        let running = self.make_it_run().await;
+        if running.is_err() && created {
+            self.take_away().await;
+        }
+        Ok(Started {
+            running: running?,
+            created,
+            started: true,
+            outdated: false,
+        })
+    }
+
+    /// The network mode, as the API takes it. Another container's is told by its
+    /// identifier: a name could belong to another one the next time.
+    async fn network(&self) -> Result<String, EngineError> {
+        let spec = self.spec;
+        let error = |reason| spec.bad("netns", reason);
+        match &spec.network {
+            Network::None => Ok("none".to_owned()),
+            Network::Host => Ok("host".to_owned()),
+            Network::Namespace(path) => Err(error(format!(
+                "{} does not take a namespace's file, {}; name a container",
+                spec.kind,
+                path.display()
+            ))),
+            Network::Of(name) => match self.talk.find(name).await? {
+                Some(Found { id: Some(id), .. }) => Ok(format!("container:{id}")),
+                _ => Err(error(format!(
+                    "{} has no container {name}; start that one first, or correct the keyword",
+                    spec.kind
+                ))),
+            },
+        }
+    }
+
+    /// Whether it was made from something else than what is asked for, or from an older
+    /// image of the same name.
+    async fn is_outdated(&self, found: &Found, network: &str) -> Result<bool, EngineError> {
+        let wanted = body::of(self.spec, network)?;
+        if Labels::of(found).digest != Some(digest(&wanted)) {
+            return Ok(true);
+        }
+        let image = self.talk.image(body::image(self.spec)?).await?;
+        let made_of = found.image.as_deref().map(bare);
+        // An image that is gone is no reason: the container has all that it needs.
+        Ok(image.is_some_and(|image| made_of != Some(bare(&image))))
+    }
+
+    async fn make_it_run(&self) -> Result<Running, EngineError> {
+        let spec = self.spec;
+        self.talk.start(&spec.name, self.left()).await?;
+        let found = ours(&self.talk, spec).await?;
+        let up = match &found {
+            Some(found) => running(found, spec)?,
+            None => None,
+        };
+        if let Some(running) = up {
+            return Ok(running);
+        }
+        let state = found.and_then(|found| found.state).unwrap_or_default();
+        let code = state.exit_code.unwrap_or_default();
+        Err(EngineError::Ended {
+            resource: spec.resource.clone(),
+            name: spec.name.clone(),
+            status: format!("exit status {code}"),
+            output: self.talk.last_words(&spec.name).await,
+        })
+    }
+
+    async fn create(&self, network: &str) -> Result<(), EngineError> {
+        let spec = self.spec;
+        let image = body::image(spec)?;
+        if self.talk.image(image).await?.is_none() {
+            if spec.pull == Pull::Never {
+                let reason = "must not fetch it (pull never)".to_owned();
+                return Err(self.no_image(image, reason));
+            }
+            self.pull().await?;
+        }
+        let mut wanted = body::of(spec, network)?;
+        wanted.labels = Some(Labels::write(spec, &digest(&wanted)));
+        let made = self.talk.create(&spec.name, wanted, self.left()).await;
+        if let Err(EngineError::Late { .. }) = made {
+            // It may have been made all the same.
+            self.take_away().await;
+        }
+        made
+    }
+
+    async fn pull(&self) -> Result<(), EngineError> {
+        let image = body::image(self.spec)?;
+        let pulled = self.talk.pull(&body::with_tag(image), self.left()).await;
+        pulled.map_err(|reason| self.no_image(image, format!("could not fetch it: {reason}")))
+    }
+
+    fn no_image(&self, image: &str, reason: String) -> EngineError {
+        EngineError::Image {
+            resource: self.spec.resource.clone(),
+            engine: self.spec.kind,
+            image: image.to_owned(),
+            reason,
+        }
+    }
+
+    /// Removes what this start has made.
+    async fn take_away(&self) {
+        let name = &self.spec.name;
+        if matches!(ours(&self.talk, self.spec).await, Ok(Some(_)))
+            && let Err(error) = self.talk.remove(name).await
+        {
+            tracing::warn!("{name} stays, though it could not be started: {error}");
+        }
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline
+            .saturating_duration_since(Instant::now())
+            .max(quick())
+    }
+}
+
+/// Image identifiers come with and without the name of their hash.
+fn bare(id: &str) -> &str {
+    id.strip_prefix("sha256:").unwrap_or(id)
+}
+
+fn is_up(found: &Found) -> bool {
+    let state = found.state.as_ref();
+    state.is_some_and(|state| state.running == Some(true) || state.restarting == Some(true))
+}
+
+/// What runs of a container, if it has a process at this moment: one that is between two
+/// restarts has none.
+fn running(found: &Found, spec: &ContainerSpec) -> Result<Option<Running>, EngineError> {
+    let pid = found
+        .state
+        .as_ref()
+        .filter(|state| state.running == Some(true))
+        .and_then(|state| u32::try_from(state.pid?).ok())
+        .filter(|pid| *pid > 0);
+    let Some(pid) = pid else {
+        return Ok(None);
+    };
+    let id = found.id.as_deref().unwrap_or_default();
+    let id = ContainerId::new(id).map_err(|error| EngineError::Refused {
+        resource: spec.resource.clone(),
+        engine: spec.kind,
+        operation: "tell about",
+        name: spec.name.clone(),
+        reason: error.to_string(),
+    })?;
+    let config = found.config.as_ref();
+    let hostname = config.and_then(|config| config.hostname.clone());
+    Ok(Some(Running {
+        id,
+        pid,
+        sandbox: sandbox(found, pid),
+        hostname: hostname.filter(|name| !name.is_empty()),
+    }))
+}
+
+/// The engine's own file of the namespace outlives the container's first process; it is
+/// the better one where it is seen from here.
+fn sandbox(found: &Found, pid: u32) -> PathBuf {
+    let by_pid = PathBuf::from(format!("/proc/{pid}/ns/net"));
+    let settings = found.network_settings.as_ref();
+    let key = settings.and_then(|settings| settings.sandbox_key.clone());
+    let id = |path: &Path| NetNs::open(path).ok()?.id().ok();
+    match key.filter(|key| !key.is_empty()).map(PathBuf::from) {
+        Some(key) if id(&key).is_some() && id(&key) == id(&by_pid) => key,
+        _ => by_pid,
+    }
+}

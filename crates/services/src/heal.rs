@@ -1,0 +1,106 @@
+//! Healing: a container that was started again by its engine gets its address back, and
+//! what a container left that ended by itself is taken away.
+
+use crate::address::Place;
+use crate::engine::State;
+use crate::service::{IpResource, Service};
+use crate::{Done, ServiceError, Services, file};
+use fairlead_kernel::NetNs;
+use fairlead_store::{Attachment as Record, AttachmentState, StartedService};
+
+impl Services<'_> {
+    /// Whether every address that a started service had last is where it was: a look at
+    /// records and namespaces, without asking an engine.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn is_whole(&self, started: &StartedService) -> Result<bool, ServiceError> {
+        let records = self.attached(&started.object, None)?;
+        let is_there = |resource| {
+            let of = |record: &&Record| record.resource.as_ref() == Some(resource);
+            records.iter().find(of).is_some_and(is_live)
+        };
+        Ok(started.addresses.keys().all(is_there))
+    }
+
+    /// Gives the containers of a started service that run the addresses that they lack, and
+    /// takes away those of containers that do not. While a start or stop is under way
+    /// nothing is done.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; the next call tries again.
+    pub fn heal(&self, started: &StartedService) -> Result<Vec<Done>, ServiceError> {
+        let object = &started.object;
+        let Some(_lock) = file::try_lock(self.config().root(), object)? else {
+            return Ok(Vec::new());
+        };
+        // It may have been stopped since.
+        if self.record(object)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let service = self.read(object)?;
+        let mut done = Vec::new();
+        let mut errors = Vec::new();
+        // Those that were never had are for a start to make.
+        let had = |ip: &&IpResource| started.addresses.contains_key(&ip.resource);
+        for ip in service.ips.iter().filter(had) {
+            match self.heal_one(&service, ip) {
+                Ok(Some(what)) => done.push(self.tell(object, Some(&ip.resource), what)),
+                Ok(None) => {}
+                Err(error) => errors.push(error),
+            }
+        }
+        ServiceError::all(errors)?;
+        Ok(done)
+    }
+
+    fn heal_one(
+        &self,
+        service: &Service,
+        ip: &IpResource,
+    ) -> Result<Option<String>, ServiceError> {
+        let records = self.attached(&service.name, Some(&ip.resource))?;
+        if records.iter().any(is_live) {
+            return Ok(None);
+        }
+        let Some(place) = self.place(service, ip)? else {
+            let gone = !records.is_empty();
+            for record in records {
+                self.unplug(&service.name, &ip.resource, &record.owner)?;
+            }
+            let container = ip.container.as_ref().map_or("namespace", |c| c.as_str());
+            return Ok(gone.then(|| format!("{container} is down: detached")));
+        };
+        match self.plug(service, ip, &place)? {
+            crate::address::Plugged::Already(_) => Ok(None),
+            crate::address::Plugged::Now(attachment) => {
+                let ips: Vec<String> =
+                    attachment.addresses.iter().map(ToString::to_string).collect();
+                let (network, ifname) = (&attachment.owner.network, &attachment.owner.ifname);
+                Ok(Some(format!("{} of {network} on {ifname} again", ips.join(" "))))
+            }
+        }
+    }
+
+    /// Where an address goes now; nothing while that is down.
+    fn place(&self, service: &Service, ip: &IpResource) -> Result<Option<Place>, ServiceError> {
+        let Some(name) = &ip.container else {
+            let there = NetNs::open(service.namespace()).is_ok();
+            return there.then(|| Place::of_service(service)).transpose();
+        };
+        let Some(container) = service.container(name) else {
+            return Ok(None);
+        };
+        let spec = &container.spec;
+        let state = self.engines.engine(spec.kind).state(spec);
+        Ok(match state.map_err(ServiceError::engine(&service.name))? {
+            State::Up(running) => Some(Place::of(&running)),
+            State::Down | State::Absent => None,
+        })
+    }
+}
+
+fn is_live(record: &Record) -> bool {
+    record.state == AttachmentState::Ready
+        && record.netns.as_ref().is_none_or(fairlead_store::NetnsRef::is_live)
+}
