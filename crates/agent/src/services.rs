@@ -3,23 +3,36 @@
 
 use crate::shared::Shared;
 use fairlead_services::{Done, ServiceError, Services};
+use fairlead_store::StartedService;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// How often it is looked; a look at a service that is whole costs no call of an engine.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The longest wait before an engine is asked again whether what is down is up.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// What is remembered of a service between two looks.
+#[derive(Default)]
+struct Known {
+    /// The failure that was told.
+    told: Option<String>,
+    /// When its engine is asked next, and how long was waited before.
+    due: Option<Instant>,
+    wait: Duration,
+}
+
 /// Looks after them until the agent ends.
 pub(crate) fn run(shared: &Shared) {
-    // What was told of each service already.
-    let mut told = BTreeMap::new();
+    let mut known = BTreeMap::new();
     while !shared.stop.wait(LOOK) {
-        look(shared, &mut told);
+        look(shared, &mut known);
     }
 }
 
-fn look(shared: &Shared, told: &mut BTreeMap<String, String>) {
+fn look(shared: &Shared, known: &mut BTreeMap<String, Known>) {
     let node = shared.node();
     let tell = |done: &Done| match &done.resource {
         Some(resource) => info!("{}: {resource}: {}", done.object, done.what),
@@ -27,40 +40,61 @@ fn look(shared: &Shared, told: &mut BTreeMap<String, String>) {
     };
     let services = match Services::new(&node, true, &tell) {
         Ok(services) => services,
-        Err(error) => return note(told, "", Err(error)),
+        Err(error) => return note(known.entry(String::new()).or_default(), Err(error)),
     };
     let started = match services.started() {
         Ok(started) => started,
-        Err(error) => return note(told, "", Err(error)),
+        Err(error) => return note(known.entry(String::new()).or_default(), Err(error)),
     };
-    told.retain(|object, _| started.iter().any(|s| s.object.as_str() == object));
+    known.retain(|object, _| started.iter().any(|s| s.object.as_str() == object));
     for service in started {
         if shared.stop.is_asked() {
             return;
         }
-        let healed = match services.is_whole(&service) {
-            Ok(true) => Ok(()),
-            Ok(false) => services.heal(&service).map(drop),
-            Err(error) => Err(error),
-        };
+        let known = known.entry(service.object.to_string()).or_default();
+        let healed = heal(&services, &service, known);
         let followed = healed.and_then(|()| services.follow_gateway(&service.object).map(drop));
-        note(told, service.object.as_str(), followed);
+        note(known, followed);
     }
 }
 
+/// Heals a service that is not whole. While nothing can be done for it, as its container is
+/// down, its engine is asked less and less often.
+fn heal(
+    services: &Services<'_>,
+    service: &StartedService,
+    known: &mut Known,
+) -> Result<(), ServiceError> {
+    if services.is_whole(service)? {
+        (known.due, known.wait) = (None, LOOK);
+        return Ok(());
+    }
+    let now = Instant::now();
+    if known.due.is_some_and(|due| due > now) {
+        return Ok(());
+    }
+    let done = services.heal(service)?;
+    known.wait = match done.is_empty() {
+        true => (known.wait * 2).clamp(LOOK, LONGEST),
+        false => LOOK,
+    };
+    known.due = Some(now + known.wait);
+    Ok(())
+}
+
 /// Tells a failure once, until there is another or none.
-fn note(told: &mut BTreeMap<String, String>, object: &str, result: Result<(), ServiceError>) {
+fn note(known: &mut Known, result: Result<(), ServiceError>) {
     match result {
         Ok(()) => {
-            if let Some(text) = told.remove(object) {
+            if let Some(text) = known.told.take() {
                 info!("mended: {text}");
             }
         }
         Err(error) => {
             let text = error.to_string();
-            if told.get(object) != Some(&text) {
+            if known.told.as_ref() != Some(&text) {
                 warn!("{text}");
-                told.insert(object.to_owned(), text);
+                known.told = Some(text);
             }
         }
     }

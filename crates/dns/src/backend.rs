@@ -2,7 +2,7 @@
 
 use crate::name::Name;
 use crate::server::State;
-use crate::{DnsError, RType, Record, RecordData, Server};
+use crate::{DnsError, RType, Record, Server};
 use serde_json::{Value, json};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -86,7 +86,7 @@ async fn accept(listener: UnixListener, state: Arc<State>) {
                 let state = Arc::clone(&state);
                 tokio::spawn(async move {
                     // What the other side does wrong ends its connection.
-                    let _ = converse(stream, &state).await;
+                    let _ = converse(stream, state).await;
                     drop(place);
                 });
             }
@@ -96,7 +96,7 @@ async fn accept(listener: UnixListener, state: Arc<State>) {
 }
 
 /// Answers line by line, however the lines arrive.
-async fn converse(mut stream: UnixStream, state: &State) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, state: Arc<State>) -> io::Result<()> {
     let mut input = Vec::new();
     loop {
         let mut done = 0;
@@ -106,8 +106,10 @@ async fn converse(mut stream: UnixStream, state: &State) -> io::Result<()> {
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let mut answer = serde_json::to_vec(&answer(line, state))?;
-            answer.push(b'\n');
+            // A whole zone takes its time; who asks over TCP must not wait for it.
+            let (line, state) = (line.to_owned(), Arc::clone(&state));
+            let made = tokio::task::spawn_blocking(move || encoded(&line, &state));
+            let answer = made.await.map_err(io::Error::other)??;
             let written = timeout(WRITE, stream.write_all(&answer)).await;
             written.map_err(io::Error::other)??;
         }
@@ -119,6 +121,13 @@ async fn converse(mut stream: UnixStream, state: &State) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// The answer to one request, as a line.
+fn encoded(line: &[u8], state: &State) -> io::Result<Vec<u8>> {
+    let mut encoded = serde_json::to_vec(&answer(line, state))?;
+    encoded.push(b'\n');
+    Ok(encoded)
 }
 
 /// The answer to one request.
@@ -185,13 +194,9 @@ fn row(record: &Record) -> Value {
     json!({
         "qname": record.name,
         "qtype": record.data.type_name(),
-        "content": content(&record.data),
+        "content": record.data.to_string(),
         "ttl": record.ttl,
         "auth": true,
         "domain_id": -1,
     })
-}
-
-fn content(data: &RecordData) -> String {
-    data.to_string()
 }

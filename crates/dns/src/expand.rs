@@ -39,7 +39,11 @@ impl Maker {
         let cluster = cluster.unwrap_or_else(unnamed);
         let mut servers = Vec::new();
         for (i, ip) in settings.servers.iter().enumerate() {
-            servers.extend(cluster.under(&format!("ns{i}")).map(|name| (name, Some(*ip))));
+            servers.extend(
+                cluster
+                    .under(&format!("ns{i}"))
+                    .map(|name| (name, Some(*ip))),
+            );
         }
         if servers.is_empty() {
             let name = cluster.under("dns");

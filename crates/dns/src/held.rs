@@ -36,7 +36,10 @@ pub(crate) fn unpack(line: &str) -> Option<Instance> {
     let ip = next()?.parse().ok()?;
     let hostname = HostName::new(next()?).ok();
     let app = HostName::new(next()?).ok();
-    let expose = next()?.split_whitespace().map(expose).collect::<Option<_>>()?;
+    let expose = next()?
+        .split_whitespace()
+        .map(expose)
+        .collect::<Option<_>>()?;
     Some(Instance {
         node,
         object,

@@ -157,7 +157,12 @@ mod tests {
             assert_eq!(Name::new(bad), None, "{bad}");
         }
         // 253 characters are 255 bytes in wire form.
-        let longest = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)];
+        let longest = [
+            "a".repeat(63),
+            "b".repeat(63),
+            "c".repeat(63),
+            "d".repeat(61),
+        ];
         assert_eq!(Name::new(&longest.join(".")).unwrap().wire().len(), LONGEST);
         assert_eq!(Name::new(&format!("{}d", longest.join("."))), None);
     }

@@ -66,13 +66,17 @@ impl fmt::Display for RType {
 
 /// A text that names no type of records.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no type of records: A, AAAA, SRV, PTR, NS, SOA, CNAME, MX, TXT, ANY or TYPE and a number is wanted")]
+#[error(
+    "{0:?} is no type of records: A, AAAA, SRV, PTR, NS, SOA, CNAME, MX, TXT, ANY or TYPE and a number is wanted"
+)]
 pub struct RTypeError(pub String);
 
 impl FromStr for RType {
     type Err = RTypeError;
     fn from_str(text: &str) -> Result<Self, RTypeError> {
-        let named = NAMES.iter().find(|(_, name)| name.eq_ignore_ascii_case(text));
+        let named = NAMES
+            .iter()
+            .find(|(_, name)| name.eq_ignore_ascii_case(text));
         let number = || {
             let (word, number) = text.split_at_checked(4)?;
             let number = number.parse().ok().filter(|_| !number.starts_with('+'))?;

@@ -92,7 +92,10 @@ impl Tcp {
     }
 
     /// Answers who connects to a listener. It is called inside the runtime.
-    pub(crate) fn listen(self: &Arc<Self>, listener: std::net::TcpListener) -> io::Result<Listening> {
+    pub(crate) fn listen(
+        self: &Arc<Self>,
+        listener: std::net::TcpListener,
+    ) -> io::Result<Listening> {
         let listener = TcpListener::from_std(listener)?;
         let (sender, gone) = std::sync::mpsc::channel();
         let held = Held {
@@ -131,7 +134,8 @@ impl Tcp {
             open.connections.remove(&number);
         });
         let task = task.abort_handle();
-        open.connections.insert(number, Connection { peer, used, task });
+        open.connections
+            .insert(number, Connection { peer, used, task });
     }
 
     /// Closes the connection that was of no use for the longest time, where there are as
@@ -144,9 +148,8 @@ impl Tcp {
         }
         let all = open.connections.iter();
         let victims = all.filter(|(_, connection)| !is_one || connection.peer == peer);
-        let oldest = victims.min_by_key(|(number, connection)| {
-            (connection.used.load(Ordering::Relaxed), **number)
-        });
+        let oldest = victims
+            .min_by_key(|(number, connection)| (connection.used.load(Ordering::Relaxed), **number));
         if let Some(connection) = oldest.map(|(number, _)| *number) {
             let connection = open.connections.remove(&connection);
             connection.inspect(|connection| connection.task.abort());
@@ -207,9 +210,10 @@ impl<'a> Talk<'a> {
         let mut idle_at = Instant::now() + IDLE;
         let mut is_ended = false;
         loop {
-            let before = self.done;
+            let before = self.forwarded;
             let next = self.answer(&sender);
-            if self.done > before {
+            // Only a question is of use, whatever else was sent.
+            if !self.output.is_empty() || self.forwarded > before {
                 idle_at = Instant::now() + IDLE;
                 self.used.store(self.tcp.now(), Ordering::Relaxed);
             }
@@ -313,7 +317,10 @@ impl<'a> Talk<'a> {
                     let asker = Asker::tcp(self.peer, sender.clone());
                     let forwarder = &self.tcp.forwarder;
                     let upstreams = &view.access.upstreams;
-                    if forwarder.forward(question.to_owned(), asker, upstreams).is_ok() {
+                    if forwarder
+                        .forward(question.to_owned(), asker, upstreams)
+                        .is_ok()
+                    {
                         self.forwarded += 1;
                         self.output.truncate(start);
                         continue;

@@ -6,12 +6,11 @@ use crate::message::Rcode;
 use crate::server::State;
 use crate::stats::count;
 use fairlead_kernel::udp::Exchange;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use std::io::ErrorKind;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So many datagrams are taken at once.
 const BATCH: usize = 64;
@@ -19,6 +18,16 @@ const BATCH: usize = 64;
 const LONGEST: usize = 1500;
 /// So many batches of one socket are answered before the others are looked at again.
 const ROW: usize = 8;
+/// So many questions in a [`WINDOW`] are great numbers.
+const FAST: u128 = 60;
+/// How long is counted.
+const WINDOW: Duration = Duration::from_millis(2);
+/// So long at most is waited awake.
+const AWAKE: Duration = Duration::from_micros(50);
+const NO_TIME: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 /// How long is waited for the thread to let go of sockets.
 const LET_GO: Duration = Duration::from_secs(5);
 
@@ -88,52 +97,100 @@ impl Control {
     }
 }
 
+/// How often questions came lately. While they come in great numbers the thread does not
+/// sleep between two of them: to be woken costs the one who asks more than the answer does.
+struct Pace {
+    since: Instant,
+    received: usize,
+    is_fast: bool,
+    /// When the last questions came.
+    last: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            since: now,
+            received: 0,
+            is_fast: false,
+            last: now,
+        }
+    }
+
+    fn add(&mut self, received: usize) {
+        let now = Instant::now();
+        self.received += received;
+        self.last = now;
+        let time = now - self.since;
+        if time >= WINDOW {
+            let windows = (time.as_micros() / WINDOW.as_micros()).max(1);
+            self.is_fast = self.received as u128 >= FAST * windows;
+            (self.since, self.received) = (now, 0);
+        }
+    }
+
+    /// Whether the next are waited for awake.
+    fn stays_awake(&self) -> bool {
+        self.is_fast && self.last.elapsed() < AWAKE
+    }
+}
+
 /// The body of the thread.
 pub(crate) fn run(state: &State, control: &Control, forwarder: &Forwarder) {
     let mut exchange = Exchange::new(BATCH, LONGEST);
     let mut sockets: Vec<Arc<UdpSocket>> = Vec::new();
     let mut turn = 0;
+    let mut pace = Pace::new();
     loop {
         let mut polled = vec![PollFd::new(&control.wake, PollFlags::IN)];
         polled.extend(sockets.iter().map(|s| PollFd::new(s, PollFlags::IN)));
-        // Interrupted, or out of memory for a moment: all sockets are looked at.
-        let is_known = poll(&mut polled, None).is_ok();
-        let ready: Vec<bool> = polled
-            .iter()
-            .map(|polled| !is_known || !polled.revents().is_empty())
-            .collect();
-        for (socket, _) in sockets.iter().zip(&ready[1..]).filter(|(_, ready)| **ready) {
-            for _ in 0..ROW {
-                if !batch(state, socket, forwarder, &mut exchange, &mut turn) {
-                    break;
+        while !polled[0].revents().intersects(PollFlags::IN) {
+            let is_awake = pace.stays_awake();
+            let timeout = is_awake.then_some(&NO_TIME);
+            // Interrupted, or out of memory for a moment: all sockets are looked at.
+            let is_known = poll(&mut polled, timeout).is_ok();
+            let mut received = 0;
+            for (socket, polled) in sockets.iter().zip(&polled[1..]) {
+                if is_known && polled.revents().is_empty() {
+                    continue;
+                }
+                for _ in 0..ROW {
+                    let more = batch(state, socket, forwarder, &mut exchange, &mut turn);
+                    received += more;
+                    if more < BATCH {
+                        break;
+                    }
                 }
             }
-        }
-        if ready[0] {
-            drop(polled);
-            // The old ones are closed before it is told that they are.
-            sockets.clear();
-            match control.read() {
-                Some(new) => sockets = new,
-                None => return,
+            if received > 0 {
+                pace.add(received);
+            } else if is_awake {
+                // Others may need the processor.
+                std::thread::yield_now();
             }
+        }
+        drop(polled);
+        // The old ones are closed before it is told that they are.
+        sockets.clear();
+        match control.read() {
+            Some(new) => sockets = new,
+            None => return,
         }
     }
 }
 
-/// Answers what has arrived at a socket, a batch at most. Returns whether there may be
-/// more.
+/// Answers what has arrived at a socket, a batch at most. Returns how many there were.
 fn batch(
     state: &State,
     socket: &Arc<UdpSocket>,
     forwarder: &Forwarder,
     exchange: &mut Exchange,
     turn: &mut u32,
-) -> bool {
-    let received = match exchange.receive(socket) {
-        Ok(received) => received,
-        // A failure of one datagram, as of one that was sent before: the next may be well.
-        Err(error) => return error.kind() == ErrorKind::Interrupted,
+) -> usize {
+    // A failure is one of a datagram, as of one that was sent before: the next may be well.
+    let Ok(received) = exchange.receive(socket) else {
+        return 0;
     };
     let view = state.view();
     let mut dropped = 0;
@@ -167,5 +224,5 @@ fn batch(
     dropped += exchange.send(socket);
     count(&state.counters.udp, received as u64);
     count(&state.counters.dropped, dropped as u64);
-    received == BATCH
+    received
 }

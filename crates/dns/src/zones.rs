@@ -207,7 +207,11 @@ impl Zones {
     pub fn step(&mut self, now: u32) {
         let ahead = now.wrapping_sub(self.serial);
         let is_later = ahead > 0 && ahead < 1 << 31;
-        self.serial = if is_later { now } else { self.serial.wrapping_add(1) };
+        self.serial = if is_later {
+            now
+        } else {
+            self.serial.wrapping_add(1)
+        };
     }
 
     /// The origins of the cluster's zones, with final dots: its own first, then the reverse

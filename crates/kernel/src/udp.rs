@@ -242,7 +242,9 @@ mod tests {
         let clients: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind(address).unwrap()).collect();
         for (client, text) in clients.iter().zip(["one", "", "longer than that"]) {
             client.connect(server.local_addr().unwrap()).unwrap();
-            client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            client
+                .set_read_timeout(Some(Duration::from_secs(10)))
+                .unwrap();
             client.send(text.as_bytes()).unwrap();
         }
         receive(&mut exchange, &server, 3);
@@ -280,7 +282,9 @@ mod tests {
     fn one_that_cannot_be_sent_does_not_hold_up_the_others() {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        client
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
         client.connect(server.local_addr().unwrap()).unwrap();
         client.send(b"a").unwrap();
         client.send(b"b").unwrap();

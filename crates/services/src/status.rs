@@ -1,7 +1,7 @@
 //! Status: how each resource is, as its engine, its namespace and the records say.
 
 use crate::address::addresses;
-use crate::engine::State;
+use crate::engine::{Kind, State};
 use crate::service::{Container, IpResource, Service};
 use crate::{ServiceError, Services};
 use fairlead_kernel::{NetNs, Route};
@@ -118,7 +118,9 @@ impl Services<'_> {
             }
             Ok(State::Down) => Availability::Down,
             Ok(State::Absent) => {
-                log.push("there is no such container".to_owned());
+                if spec.kind != Kind::Process {
+                    log.push("there is no such container".to_owned());
+                }
                 Availability::Down
             }
             Err(error) => {

@@ -205,8 +205,7 @@ fn new_boot(conn: &mut Connection, boot: &BootId) -> rusqlite::Result<()> {
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     tx.execute_batch(
         "DELETE FROM addresses WHERE boot = 1;
-         DELETE FROM attachments; DELETE FROM masquerades; DELETE FROM ports;
-         DELETE FROM services",
+         DELETE FROM attachments; DELETE FROM masquerades; DELETE FROM ports",
     )?;
     runs::rebuild(&tx)?;
     let known = tx.execute("UPDATE meta SET boot = ?", [boot.as_str()])?;

@@ -13,7 +13,8 @@ const TTL: Duration = Duration::from_secs(10);
 /// How often it gives one.
 const SIGN: Duration = Duration::from_secs(3);
 
-/// Gives signs of life until the membership is over, and then says so.
+/// Gives signs of life until the membership is over. A node that leaves its cluster says
+/// so.
 pub(super) fn run(membership: &Membership<'_>) {
     let mut registration: Option<Registration> = None;
     let mut failed = false;
@@ -42,7 +43,10 @@ pub(super) fn run(membership: &Membership<'_>) {
             break;
         }
     }
+    // An agent that ends is mostly started again: until then its node's containers run on,
+    // and their names stay as long as its lease.
     if let Some(registration) = registration
+        && !membership.shared.stop.is_asked()
         && let Err(error) = registration.end()
     {
         debug!("end the registration: {error}");

@@ -8,7 +8,9 @@ use fairlead_kernel::Route;
 use fairlead_types::{PortNames, Root};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -120,7 +122,12 @@ pub(super) fn backend(server: &Server, config: &Config) -> Result<Backend, Strin
     };
     let uid = id("dns_sock_uid", "/etc/passwd")?;
     let gid = id("dns_sock_gid", "/etc/group")?;
-    let path = config.root().dns().join("pdns.sock");
+    let dir = config.root().dns();
+    let made = std::fs::create_dir_all(&dir)
+        .and_then(|()| std::fs::set_permissions(&dir, Permissions::from_mode(0o750)))
+        .and_then(|()| chown(&dir, Some(uid), Some(gid)));
+    made.map_err(|e| format!("make {}: {e}", dir.display()))?;
+    let path = dir.join("pdns.sock");
     Backend::start(server, &path, uid, gid).map_err(|e: DnsError| e.to_string())
 }
 

@@ -14,7 +14,12 @@ fn view() -> View {
         let web = instance("ns1/svc/web", "n1", &format!("10.22.0.{i}"));
         zones.insert(&with(web, "", "", "80/tcp"));
     }
-    zones.insert(&with(instance("ns1/svc/one", "n1", "10.22.1.1"), "", "", "53/udp"));
+    zones.insert(&with(
+        instance("ns1/svc/one", "n1", "10.22.1.1"),
+        "",
+        "",
+        "53/udp",
+    ));
     View {
         zones,
         access: Access::new(&settings()),
@@ -67,12 +72,37 @@ fn what_is_not_there_has_the_zones_start_with_it() {
         ("one.ns1.svc.c1", RType::AAAA, ResponseCode::NoError, "c1."),
         ("svc.c1", RType::A, ResponseCode::NoError, "c1."),
         ("nix.c1", RType::A, ResponseCode::NXDomain, "c1."),
-        ("9.9.1.22.10.in-addr.arpa", RType::PTR, ResponseCode::NXDomain, "1.22.10.in-addr.arpa."),
+        (
+            "9.9.1.22.10.in-addr.arpa",
+            RType::PTR,
+            ResponseCode::NXDomain,
+            "1.22.10.in-addr.arpa.",
+        ),
         // Between an empty zone and ours, beside ours in it, and in it.
-        ("22.10.in-addr.arpa", RType::PTR, ResponseCode::NoError, "10.in-addr.arpa."),
-        ("1.23.10.in-addr.arpa", RType::PTR, ResponseCode::NXDomain, "10.in-addr.arpa."),
-        ("1.1.168.192.in-addr.arpa", RType::PTR, ResponseCode::NXDomain, "168.192.in-addr.arpa."),
-        ("168.192.in-addr.arpa", RType::A, ResponseCode::NoError, "168.192.in-addr.arpa."),
+        (
+            "22.10.in-addr.arpa",
+            RType::PTR,
+            ResponseCode::NoError,
+            "10.in-addr.arpa.",
+        ),
+        (
+            "1.23.10.in-addr.arpa",
+            RType::PTR,
+            ResponseCode::NXDomain,
+            "10.in-addr.arpa.",
+        ),
+        (
+            "1.1.168.192.in-addr.arpa",
+            RType::PTR,
+            ResponseCode::NXDomain,
+            "168.192.in-addr.arpa.",
+        ),
+        (
+            "168.192.in-addr.arpa",
+            RType::A,
+            ResponseCode::NoError,
+            "168.192.in-addr.arpa.",
+        ),
     ];
     for (name, rtype, code, origin) in cases {
         let message = question(name, rtype, None);
@@ -86,7 +116,11 @@ fn what_is_not_there_has_the_zones_start_with_it() {
         assert_eq!(soa.name.to_string(), origin, "{name}");
         assert_eq!(soa.record_type().to_string(), "SOA", "{name}");
         // A name that was asked for too early is not absent for long.
-        let wanted = if origin.starts_with("168") || origin.starts_with("10.") { 60 } else { 5 };
+        let wanted = if origin.starts_with("168") || origin.starts_with("10.") {
+            60
+        } else {
+            5
+        };
         assert_eq!(soa.ttl, wanted, "{name}");
     }
 }
@@ -95,9 +129,18 @@ fn what_is_not_there_has_the_zones_start_with_it() {
 fn names_of_others_go_on_for_who_may() {
     let view = view();
     let message = question("www.example.org", RType::A, None);
-    assert_eq!(ask(&view, &message, NEAR, Over::Udp), (Outcome::Forward, vec![]));
-    assert_eq!(code("www.example.org", RType::A, FAR), ResponseCode::Refused);
-    assert_eq!(code("1.1.168.192.in-addr.arpa", RType::PTR, FAR), ResponseCode::Refused);
+    assert_eq!(
+        ask(&view, &message, NEAR, Over::Udp),
+        (Outcome::Forward, vec![])
+    );
+    assert_eq!(
+        code("www.example.org", RType::A, FAR),
+        ResponseCode::Refused
+    );
+    assert_eq!(
+        code("1.1.168.192.in-addr.arpa", RType::PTR, FAR),
+        ResponseCode::Refused
+    );
     // Ours are for all.
     let message = question("one.ns1.svc.c1", RType::A, None);
     let far = answered(&view, &message, FAR, Over::Udp);
@@ -115,11 +158,20 @@ fn what_does_not_fit_is_left_out_and_told() {
         view.zones.insert(&many);
     }
     // 40 addresses are 640 bytes, 5000 are more than any message.
-    for (edns, is_cut) in [(None, true), (Some(512), true), (Some(700), false), (Some(4096), false)] {
+    for (edns, is_cut) in [
+        (None, true),
+        (Some(512), true),
+        (Some(700), false),
+        (Some(4096), false),
+    ] {
         let message = question("web.ns1.svc.c1", RType::A, edns);
         let answer = answered(&view, &message, NEAR, Over::Udp);
         assert_eq!(answer.truncation, is_cut, "{edns:?}");
-        assert_eq!(answer.answers.len(), if is_cut { 0 } else { 40 }, "{edns:?}");
+        assert_eq!(
+            answer.answers.len(),
+            if is_cut { 0 } else { 40 },
+            "{edns:?}"
+        );
         assert_eq!(answer.edns.is_some(), edns.is_some());
     }
     let message = question("web.ns1.svc.c1", RType::A, None);
@@ -184,16 +236,24 @@ fn any_type_is_one_over_udp() {
 fn whole_zones_are_for_those_who_may() {
     let view = view();
     let message = question("c1", RType::AXFR, None);
-    assert_eq!(ask(&view, &message, NEAR, Over::Tcp).0, Outcome::Transfer(
-        view.zones.find(b"\x02c1\x00").unwrap().1
-    ));
+    assert_eq!(
+        ask(&view, &message, NEAR, Over::Tcp).0,
+        Outcome::Transfer(view.zones.find(b"\x02c1\x00").unwrap().1)
+    );
     let code = |message: &[u8], from, over| answered(&view, message, from, over).response_code;
-    assert_eq!(code(&message, "127.0.0.2", Over::Tcp), ResponseCode::Refused);
+    assert_eq!(
+        code(&message, "127.0.0.2", Over::Tcp),
+        ResponseCode::Refused
+    );
     assert_eq!(code(&message, NEAR, Over::Udp), ResponseCode::NotImp);
     // Neither what is inside a zone nor the empty zones.
     for name in ["svc.c1", "168.192.in-addr.arpa", "example.org"] {
         let message = question(name, RType::AXFR, None);
-        assert_eq!(code(&message, NEAR, Over::Tcp), ResponseCode::Refused, "{name}");
+        assert_eq!(
+            code(&message, NEAR, Over::Tcp),
+            ResponseCode::Refused,
+            "{name}"
+        );
     }
     let message = question("c1", RType::IXFR, None);
     let answer = answered(&view, &message, NEAR, Over::Udp);
@@ -216,8 +276,14 @@ fn odd_questions_have_their_codes() {
     let mut notify = question("c1", RType::SOA, None);
     notify[2] = 0x21;
     assert_eq!(code(&notify), ResponseCode::NotImp);
-    assert_eq!(code(&question("c1", RType::OPT, None)), ResponseCode::FormErr);
-    assert_eq!(code(&question("c1", RType::A, None)[..19]), ResponseCode::FormErr);
+    assert_eq!(
+        code(&question("c1", RType::OPT, None)),
+        ResponseCode::FormErr
+    );
+    assert_eq!(
+        code(&question("c1", RType::A, None)[..19]),
+        ResponseCode::FormErr
+    );
 }
 
 #[test]
@@ -244,7 +310,14 @@ fn any_message() -> impl Strategy<Value = Vec<u8>> {
     let edns = prop::option::of(any::<u16>());
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
     let tail = prop::collection::vec(any::<u8>(), 0..20);
-    let good = (names, types, edns, changes, any::<prop::sample::Index>(), tail);
+    let good = (
+        names,
+        types,
+        edns,
+        changes,
+        any::<prop::sample::Index>(),
+        tail,
+    );
     let mutated = good.prop_map(|(name, rtype, edns, changes, end, tail)| {
         let mut message = question(name, RType(rtype), edns);
         for (at, byte) in changes {

@@ -8,7 +8,10 @@ pub(crate) fn settings() -> Settings {
     Settings {
         cluster: "C1".into(),
         servers: vec!["192.0.2.1".parse().unwrap(), "fd00::1".parse().unwrap()],
-        ranges: vec!["10.22.0.0/23".parse().unwrap(), "fd00:1::/32".parse().unwrap()],
+        ranges: vec![
+            "10.22.0.0/23".parse().unwrap(),
+            "fd00:1::/32".parse().unwrap(),
+        ],
         axfr: vec!["127.0.0.1/32".parse().unwrap()],
         recursion: Vec::new(),
         upstreams: Vec::new(),
@@ -65,7 +68,12 @@ fn each_zone_has_its_servers() {
         "ns1.c1. 3600 AAAA fd00::1".to_owned(),
     ];
     let nibbles = "1.0.0.0.0.0.d.f.ip6.arpa.";
-    for origin in ["c1.", "0.22.10.in-addr.arpa.", "1.22.10.in-addr.arpa.", nibbles] {
+    for origin in [
+        "c1.",
+        "0.22.10.in-addr.arpa.",
+        "1.22.10.in-addr.arpa.",
+        nibbles,
+    ] {
         wanted.push(format!("{origin} {soa}"));
         wanted.push(format!("{origin} 3600 NS ns0.c1."));
         wanted.push(format!("{origin} 3600 NS ns1.c1."));
@@ -130,7 +138,11 @@ fn host_name_and_application_have_names_of_their_own() {
         format!("_80._tcp.web.shop.svc.c1. 60 SRV 0 10 80 {older}"),
         format!("_http._tcp.web.shop.svc.c1. 60 SRV 0 10 80 {older}"),
     ];
-    for base in ["web.ns1.svc.c1.", "web.ns1.svc.n1.node.c1.", "web.shop.svc.c1."] {
+    for base in [
+        "web.ns1.svc.c1.",
+        "web.ns1.svc.n1.node.c1.",
+        "web.shop.svc.c1.",
+    ] {
         wanted.extend(["", "a.", "a.b."].map(|host| format!("{host}{base} {address}")));
     }
     wanted.extend([target, older].map(|name| format!("{name} {address}")));
@@ -143,7 +155,12 @@ fn host_name_and_application_have_names_of_their_own() {
 #[test]
 fn all_instances_of_a_service_stand_under_one_name() {
     let all = [
-        with(instance("ns1/svc/web", "n1", "10.22.0.5"), "", "ns1", "80/tcp"),
+        with(
+            instance("ns1/svc/web", "n1", "10.22.0.5"),
+            "",
+            "ns1",
+            "80/tcp",
+        ),
         with(instance("ns1/svc/web", "n2", "10.22.1.6"), "", "", "80/tcp"),
         // Outside the ranges: no reverse name. A slice of the service: its name.
         instance("ns1/svc/3.web", "n2", "198.51.100.7"),
@@ -162,7 +179,10 @@ fn all_instances_of_a_service_stand_under_one_name() {
 #[test]
 fn what_cannot_be_a_name_is_left_out() {
     let long = "a".repeat(64);
-    assert_eq!(added(&[instance(&format!("ns1/svc/{long}"), "n1", "10.22.0.5")]), [""; 0]);
+    assert_eq!(
+        added(&[instance(&format!("ns1/svc/{long}"), "n1", "10.22.0.5")]),
+        [""; 0]
+    );
     let node = instance("ns1/svc/web", "bad..node", "10.22.0.5");
     let lines = added(&[node]);
     assert!(lines.contains(&"web.ns1.svc.c1. 60 A 10.22.0.5".to_owned()));
@@ -186,7 +206,12 @@ fn the_serial_moves_with_the_time_or_by_one() {
 
 #[test]
 fn other_settings_make_other_zones_of_the_same_instances() {
-    let web = with(instance("ns1/svc/web", "n1", "10.22.0.5"), "h", "a", "80/tcp:8000");
+    let web = with(
+        instance("ns1/svc/web", "n1", "10.22.0.5"),
+        "h",
+        "a",
+        "80/tcp:8000",
+    );
     let mut zones = Zones::new(&settings(), 1);
     zones.insert(&web);
     zones.insert(&web);

@@ -20,7 +20,10 @@ pub(crate) fn settings() -> Settings {
     Settings {
         cluster: "c1".into(),
         servers: vec!["127.0.0.1".parse().unwrap()],
-        ranges: vec!["10.22.0.0/16".parse().unwrap(), "fd00:1::/32".parse().unwrap()],
+        ranges: vec![
+            "10.22.0.0/16".parse().unwrap(),
+            "fd00:1::/32".parse().unwrap(),
+        ],
         axfr: vec!["127.0.0.1/32".parse().unwrap()],
         recursion: Vec::new(),
         upstreams: Vec::new(),

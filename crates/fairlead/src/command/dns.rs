@@ -118,9 +118,9 @@ fn names(given: &str, cluster: &str) -> Vec<String> {
     match is_whole {
         true => vec![plain.to_owned()],
         false => vec![
-            plain.to_owned(),
             format!("{plain}.svc.{cluster}"),
             format!("{plain}.{cluster}"),
+            plain.to_owned(),
         ],
     }
 }

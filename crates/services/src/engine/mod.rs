@@ -8,8 +8,11 @@
 mod digest;
 mod docker;
 mod error;
+mod lxc;
 mod process;
+mod resolv;
 mod spec;
+mod tool;
 
 pub use error::EngineError;
 pub use process::process_shim;
@@ -69,6 +72,8 @@ pub struct Settings {
     pub docker: PathBuf,
     /// The socket of Podman's API service.
     pub podman: PathBuf,
+    /// The folder of LXC's tools; `None`: they are looked for in `PATH`.
+    pub lxc: Option<PathBuf>,
     /// What starts a program in its place: a binary that calls [`process_shim`] first of
     /// all. It is the running one unless a test says otherwise.
     pub shim: PathBuf,
@@ -83,6 +88,7 @@ impl Settings {
         Self {
             docker: "/var/run/docker.sock".into(),
             podman: "/run/podman/podman.sock".into(),
+            lxc: None,
             shim: "/proc/self/exe".into(),
             root,
         }
@@ -94,6 +100,7 @@ impl Settings {
 pub struct Engines {
     docker: docker::Docker,
     podman: docker::Docker,
+    lxc: lxc::Lxc,
     process: process::Process,
 }
 
@@ -101,9 +108,11 @@ impl Engines {
     /// The engines in these places.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
+        let root = &settings.root;
         Self {
-            docker: docker::Docker::new(Kind::Docker, settings.docker),
-            podman: docker::Docker::new(Kind::Podman, settings.podman),
+            docker: docker::Docker::new(Kind::Docker, settings.docker, root.clone()),
+            podman: docker::Docker::new(Kind::Podman, settings.podman, root.clone()),
+            lxc: lxc::Lxc::new(settings.lxc, root.clone()),
             process: process::Process::new(settings.shim, settings.root),
         }
     }
@@ -114,7 +123,7 @@ impl Engines {
         match kind {
             Kind::Docker => &self.docker,
             Kind::Podman => &self.podman,
-            Kind::Lxc => &self.docker,
+            Kind::Lxc => &self.lxc,
             Kind::Process => &self.process,
         }
     }

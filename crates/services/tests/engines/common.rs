@@ -58,8 +58,7 @@ pub(crate) fn goes_down(engine: &dyn Engine, spec: &ContainerSpec) {
 
 /// Is there such a process, dead ones that wait for their parent not counted?
 pub(crate) fn lives(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.contains(") Z "))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 /// The first process of another network namespace, in which to look with Debian's tools.
@@ -95,7 +94,8 @@ pub(crate) fn file_of(pid: u32, path: &str) -> String {
 pub(crate) fn namespace(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let data = std::fs::metadata(path);
-    data.unwrap_or_else(|e| panic!("{}: {e}", path.display())).ino()
+    data.unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        .ino()
 }
 
 /// What every engine without a daemon says.

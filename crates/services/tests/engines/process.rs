@@ -2,9 +2,7 @@
 
 use crate::common::{goes_down, lives, namespace, refused, shell, spec, start, words};
 use fairlead_kernel::NetNs;
-use fairlead_services::{
-    ContainerSpec, Engine, Engines, Kind, Network, Settings, Signal, State,
-};
+use fairlead_services::{ContainerSpec, Engine, Engines, Kind, Network, Settings, Signal, State};
 use fairlead_tests::{eventually, patience};
 use fairlead_types::Root;
 use std::path::{Path, PathBuf};
@@ -81,17 +79,9 @@ impl Drop for Case {
     }
 }
 
-/// The example of that name, which cargo builds together with the tests.
+/// What programs are started through.
 fn shim() -> PathBuf {
-    let exe = std::env::current_exe().expect("the running test");
-    let profile = exe.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
-    let path = profile.join("examples/process-shim");
-    assert!(
-        path.is_file(),
-        "{} is missing: cargo build -p fairlead-services --examples",
-        path.display()
-    );
-    path
+    env!("CARGO_BIN_EXE_process-shim").into()
 }
 
 #[test]
@@ -100,7 +90,10 @@ fn it_runs_until_it_is_stopped() {
     let engine = case.engine();
     assert_eq!(engine.state(&case.spec).unwrap(), State::Absent);
     let running = start(engine, &case.spec);
-    assert_eq!(engine.state(&case.spec).unwrap(), State::Up(running.clone()));
+    assert_eq!(
+        engine.state(&case.spec).unwrap(),
+        State::Up(running.clone())
+    );
     assert!(lives(running.pid));
     // Its own group, its own session, no terminal and nothing to read.
     let group = std::fs::read_to_string(format!("/proc/{}/cgroup", running.pid)).unwrap();
@@ -154,9 +147,13 @@ fn it_is_down_when_it_dies_and_can_be_started_again() {
 fn a_signal_reaches_it() {
     let case = Case::script("trap 'echo told' USR2; echo begun; while :; do sleep 0.05; done");
     start(case.engine(), &case.spec);
-    eventually(patience(), || (case.log() == "begun\n").then_some(()).ok_or(case.log()));
+    eventually(patience(), || {
+        (case.log() == "begun\n").then_some(()).ok_or(case.log())
+    });
     case.engine().signal(&case.spec, Signal::User2).unwrap();
-    eventually(patience(), || case.log().contains("told").then_some(()).ok_or(case.log()));
+    eventually(patience(), || {
+        case.log().contains("told").then_some(()).ok_or(case.log())
+    });
 }
 
 #[test]
@@ -171,7 +168,11 @@ fn what_it_has_started_ends_with_it() {
     assert!(lives(deaf));
     let begin = Instant::now();
     assert!(case.engine().stop(&case.spec).unwrap());
-    assert!(begin.elapsed() >= Duration::from_millis(300), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() >= Duration::from_millis(300),
+        "{:?}",
+        begin.elapsed()
+    );
     assert!(!lives(deaf) && !lives(running.pid));
     assert_eq!(case.groups(), [] as [PathBuf; 0]);
 }
@@ -221,7 +222,9 @@ fn user_folder_and_environment_are_as_they_are_told() {
     );
     eventually(patience(), || {
         let log = case.log();
-        let known = log.lines().filter(|line| !line.starts_with("_=") && !line.starts_with("SHLVL"));
+        let known = log
+            .lines()
+            .filter(|line| !line.starts_with("_=") && !line.starts_with("SHLVL"));
         let told: String = known.map(|line| format!("{line}\n")).collect();
         (told == expected).then_some(()).ok_or(log)
     });
@@ -288,15 +291,28 @@ fn two_starts_at_once_make_one_process() {
         let threads: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| case.engine().start(&case.spec).unwrap()))
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
-    assert_eq!(all.iter().filter(|started| started.started).count(), 1, "{all:?}");
-    assert!(all.iter().all(|started| started.running == all[0].running), "{all:?}");
+    assert_eq!(
+        all.iter().filter(|started| started.started).count(),
+        1,
+        "{all:?}"
+    );
+    assert!(
+        all.iter().all(|started| started.running == all[0].running),
+        "{all:?}"
+    );
 }
 
 #[test]
 fn a_shim_that_nobody_has_started_says_so() {
-    let output = std::process::Command::new(shim()).arg("process-shim").output().unwrap();
+    let output = std::process::Command::new(shim())
+        .arg("process-shim")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("by services only"), "{told}");

@@ -1,10 +1,10 @@
 //! What the API is told of a container, and what its labels tell of it later.
 
+use super::found::Found;
 use crate::engine::{ContainerSpec, EngineError, Network};
-use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, HostConfig, RestartPolicy, RestartPolicyNameEnum,
-};
+use bollard::models::{ContainerCreateBody, HostConfig, RestartPolicy, RestartPolicyNameEnum};
 use std::collections::HashMap;
+use std::path::Path;
 
 const SERVICE: &str = "fairlead.service";
 const RESOURCE: &str = "fairlead.resource";
@@ -20,14 +20,18 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    pub(super) fn of(found: &ContainerInspectResponse) -> Self {
-        let labels = found.config.as_ref().and_then(|c| c.labels.as_ref());
-        let get = |name| labels.and_then(|labels| labels.get(name)).cloned();
+    pub(super) fn of(found: &Found) -> Self {
+        let get = |name| found.label(name).map(str::to_owned);
         Self {
             service: get(SERVICE),
             resource: get(RESOURCE),
             digest: get(SPEC),
         }
+    }
+
+    /// What all containers of a service have.
+    pub(super) fn of_service(spec: &ContainerSpec) -> (&'static str, &str) {
+        (SERVICE, spec.service.as_str())
     }
 
     pub(super) fn are_of(&self, spec: &ContainerSpec) -> bool {
@@ -106,8 +110,12 @@ pub(super) fn with_tag(image: &str) -> String {
     }
 }
 
-/// What the API is told, without labels.
-pub(super) fn of(spec: &ContainerSpec, network: &str) -> Result<ContainerCreateBody, EngineError> {
+/// What the API is told, without labels; `resolv` is mounted as `/etc/resolv.conf`.
+pub(super) fn of(
+    spec: &ContainerSpec,
+    network: &str,
+    resolv: Option<&Path>,
+) -> Result<ContainerCreateBody, EngineError> {
     let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     let environment: Vec<String> = spec
         .environment
@@ -127,22 +135,28 @@ pub(super) fn of(spec: &ContainerSpec, network: &str) -> Result<ContainerCreateB
         working_dir: cwd.map(|cwd| cwd.to_string_lossy().into_owned()),
         open_stdin: Some(spec.interactive),
         tty: Some(spec.tty),
-        host_config: Some(host_config(spec, network)?),
+        host_config: Some(host_config(spec, network, resolv)?),
         ..ContainerCreateBody::default()
     })
 }
 
-fn host_config(spec: &ContainerSpec, network: &str) -> Result<HostConfig, EngineError> {
+fn host_config(
+    spec: &ContainerSpec,
+    network: &str,
+    resolv: Option<&Path>,
+) -> Result<HostConfig, EngineError> {
     let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+    let mut volumes = spec.volumes.clone();
+    volumes.extend(resolv.map(|path| format!("{}:/etc/resolv.conf:ro", path.display())));
     let mut host = HostConfig {
-        binds: list(&spec.volumes),
+        binds: list(&volumes),
         network_mode: Some(network.to_owned()),
         privileged: Some(spec.privileged),
         restart_policy: restart(spec)?,
         ..HostConfig::default()
     };
     // The other two have the host's, or that of whose network namespace they are in.
-    if spec.network == Network::None {
+    if spec.network == Network::None && resolv.is_none() {
         let servers: Vec<String> = spec.dns.servers.iter().map(ToString::to_string).collect();
         host.dns = list(&servers);
         host.dns_search = list(&spec.dns.search);
@@ -196,12 +210,12 @@ mod tests {
 
     #[test]
     fn a_digest_tells_declarations_apart() {
-        let one = digest(&of(&spec(), "none").unwrap());
-        assert_eq!(one, digest(&of(&spec(), "none").unwrap()));
-        assert_ne!(one, digest(&of(&spec(), "host").unwrap()));
+        let one = digest(&of(&spec(), "none", None).unwrap());
+        assert_eq!(one, digest(&of(&spec(), "none", None).unwrap()));
+        assert_ne!(one, digest(&of(&spec(), "host", None).unwrap()));
         let mut other = spec();
         other.command = vec!["sh".into()];
-        assert_ne!(one, digest(&of(&other, "none").unwrap()));
+        assert_ne!(one, digest(&of(&other, "none", None).unwrap()));
     }
 
     #[test]
@@ -251,11 +265,11 @@ mod tests {
         let mut spec = spec();
         spec.hostname = Some("web".into());
         spec.dns.search = vec!["shop.svc.c1".into()];
-        let body = of(&spec, "none").unwrap();
+        let body = of(&spec, "none", None).unwrap();
         assert_eq!(body.hostname.as_deref(), Some("web"));
         assert!(body.host_config.unwrap().dns_search.is_some());
         spec.network = Network::Of("other".into());
-        let body = of(&spec, "container:0").unwrap();
+        let body = of(&spec, "container:0", None).unwrap();
         assert_eq!(body.hostname, None);
         assert_eq!(body.host_config.unwrap().dns_search, None);
     }

@@ -6,16 +6,20 @@
 //! never touched.
 
 mod body;
+mod found;
 mod talk;
 
 use crate::engine::digest::digest;
+use crate::engine::process::watch;
 use crate::engine::{
     ContainerSpec, Engine, EngineError, Kind, Network, Pull, Running, Signal, Started, State,
+    resolv,
 };
 use body::Labels;
-use bollard::models::ContainerInspectResponse as Found;
+use bollard::models::ContainerCreateBody;
 use fairlead_kernel::NetNs;
-use fairlead_types::{ContainerId, ResourceName};
+use fairlead_types::{ContainerId, ResourceName, Root};
+use found::Found;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use talk::{Talk, quick};
@@ -28,11 +32,21 @@ const KILLING: Duration = Duration::from_secs(20);
 pub(super) struct Docker {
     kind: Kind,
     socket: PathBuf,
+    root: Root,
 }
 
 impl Docker {
-    pub(super) fn new(kind: Kind, socket: PathBuf) -> Self {
-        Self { kind, socket }
+    pub(super) fn new(kind: Kind, socket: PathBuf, root: Root) -> Self {
+        Self { kind, socket, root }
+    }
+
+    /// The resolver's file to be mounted. Docker makes one itself; Podman makes none for a
+    /// container without a network.
+    fn resolv(&self, spec: &ContainerSpec) -> Result<Option<PathBuf>, EngineError> {
+        match self.kind {
+            Kind::Podman => resolv::write(&self.root, spec),
+            _ => Ok(None),
+        }
     }
 
     /// Does `work` in one conversation with the engine, on a runtime of its own: who calls
@@ -66,10 +80,12 @@ impl Engine for Docker {
     fn start(&self, spec: &ContainerSpec) -> Result<Started, EngineError> {
         body::check(spec)?;
         let deadline = Instant::now() + spec.start_timeout;
+        let resolv = self.resolv(spec)?;
         self.talk(&spec.resource, async |talk| {
             let start = Start {
                 talk,
                 spec,
+                resolv,
                 deadline,
             };
             start.run().await
@@ -82,7 +98,7 @@ impl Engine for Docker {
             let Some(found) = ours(&talk, spec).await? else {
                 return Ok(false);
             };
-            let up = is_up(&found);
+            let up = found.is_up();
             if up {
                 talk.stop(&spec.name, spec.stop_timeout, KILLING).await?;
             }
@@ -95,12 +111,14 @@ impl Engine for Docker {
 
     fn remove(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
         self.stop(spec)?;
-        self.talk(&spec.resource, async |talk| {
+        let removed = self.talk(&spec.resource, async |talk| {
             if ours(&talk, spec).await?.is_none() {
                 return Ok(false);
             }
             talk.remove(&spec.name).await.map(|()| true)
-        })
+        })?;
+        resolv::remove(&self.root, spec)?;
+        Ok(removed)
     }
 
     fn state(&self, spec: &ContainerSpec) -> Result<State, EngineError> {
@@ -117,7 +135,7 @@ impl Engine for Docker {
         body::check_name(spec)?;
         self.talk(&spec.resource, async |talk| {
             match ours(&talk, spec).await? {
-                Some(found) if is_up(&found) => talk.kill(&spec.name, signal.as_str()).await,
+                Some(found) if found.is_up() => talk.kill(&spec.name, signal.as_str()).await,
                 _ => Err(spec.not_up()),
             }
         })
@@ -136,14 +154,19 @@ async fn ours(talk: &Talk<'_>, spec: &ContainerSpec) -> Result<Option<Found>, En
         resource: spec.resource.clone(),
         engine: spec.kind,
         name: spec.name.clone(),
-        id: found.id.unwrap_or_default().chars().take(12).collect(),
+        id: found.id().chars().take(12).collect(),
     })
 }
+
+/// How long a container must live to count as started: one with a bad command ends sooner.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// One start.
 struct Start<'a> {
     talk: Talk<'a>,
     spec: &'a ContainerSpec,
+    /// What is mounted as its `/etc/resolv.conf`, if anything is.
+    resolv: Option<PathBuf>,
     deadline: Instant,
 }
 
@@ -174,7 +197,7 @@ impl Start<'_> {
         }
         let created = match &found {
             Some(found) if self.spec.rm || self.is_outdated(found, &network).await? => {
-                self.talk.remove(&self.spec.name).await?;
+                self.make_way(found).await?;
                 true
             }
             found => found.is_none(),
@@ -208,7 +231,7 @@ impl Start<'_> {
                 path.display()
             ))),
             Network::Of(name) => match self.talk.find(name).await? {
-                Some(Found { id: Some(id), .. }) => Ok(format!("container:{id}")),
+                Some(found) => Ok(format!("container:{}", found.id())),
                 _ => Err(error(format!(
                     "{} has no container {name}; start that one first, or correct the keyword",
                     spec.kind
@@ -220,14 +243,29 @@ impl Start<'_> {
     /// Whether it was made from something else than what is asked for, or from an older
     /// image of the same name.
     async fn is_outdated(&self, found: &Found, network: &str) -> Result<bool, EngineError> {
-        let wanted = body::of(self.spec, network)?;
+        let wanted = self.body(network)?;
         if Labels::of(found).digest != Some(digest(&wanted)) {
             return Ok(true);
         }
         let image = self.talk.image(body::image(self.spec)?).await?;
-        let made_of = found.image.as_deref().map(bare);
+        let made_of = found.image().map(bare);
         // An image that is gone is no reason: the container has all that it needs.
         Ok(image.is_some_and(|image| made_of != Some(bare(&image))))
+    }
+
+    /// Removes what is to be made anew. Podman lets nothing go that others are declared to
+    /// be in the network of; those of this service that are down go first, and are made
+    /// anew by their own start.
+    async fn make_way(&self, found: &Found) -> Result<(), EngineError> {
+        if self.spec.kind == Kind::Podman {
+            let label = Labels::of_service(self.spec);
+            for guest in self.talk.guests(label, found.id()).await? {
+                if !guest.is_up() {
+                    self.talk.remove(guest.id()).await?;
+                }
+            }
+        }
+        self.talk.remove(&self.spec.name).await
     }
 
     async fn make_it_run(&self) -> Result<Running, EngineError> {
@@ -238,11 +276,16 @@ impl Start<'_> {
             Some(found) => running(found, spec)?,
             None => None,
         };
-        if let Some(running) = up {
+        let settled = match &up {
+            Some(running) => watch::settles(running.pid, SETTLING)
+                .map_err(spec.failed("wait for process", running.pid))?,
+            None => false,
+        };
+        if let Some(running) = up.filter(|_| settled) {
             return Ok(running);
         }
-        let state = found.and_then(|found| found.state).unwrap_or_default();
-        let code = state.exit_code.unwrap_or_default();
+        let found = self.talk.find_ended(&spec.name).await?;
+        let code = found.map_or(0, |found| found.exit_code());
         Err(EngineError::Ended {
             resource: spec.resource.clone(),
             name: spec.name.clone(),
@@ -261,7 +304,7 @@ impl Start<'_> {
             }
             self.pull().await?;
         }
-        let mut wanted = body::of(spec, network)?;
+        let mut wanted = self.body(network)?;
         wanted.labels = Some(Labels::write(spec, &digest(&wanted)));
         let made = self.talk.create(&spec.name, wanted, self.left()).await;
         if let Err(EngineError::Late { .. }) = made {
@@ -269,6 +312,10 @@ impl Start<'_> {
             self.take_away().await;
         }
         made
+    }
+
+    fn body(&self, network: &str) -> Result<ContainerCreateBody, EngineError> {
+        body::of(self.spec, network, self.resolv.as_deref())
     }
 
     async fn pull(&self) -> Result<(), EngineError> {
@@ -308,38 +355,24 @@ fn bare(id: &str) -> &str {
     id.strip_prefix("sha256:").unwrap_or(id)
 }
 
-fn is_up(found: &Found) -> bool {
-    let state = found.state.as_ref();
-    state.is_some_and(|state| state.running == Some(true) || state.restarting == Some(true))
-}
-
 /// What runs of a container, if it has a process at this moment: one that is between two
 /// restarts has none.
 fn running(found: &Found, spec: &ContainerSpec) -> Result<Option<Running>, EngineError> {
-    let pid = found
-        .state
-        .as_ref()
-        .filter(|state| state.running == Some(true))
-        .and_then(|state| u32::try_from(state.pid?).ok())
-        .filter(|pid| *pid > 0);
-    let Some(pid) = pid else {
+    let Some(pid) = found.pid() else {
         return Ok(None);
     };
-    let id = found.id.as_deref().unwrap_or_default();
-    let id = ContainerId::new(id).map_err(|error| EngineError::Refused {
+    let id = ContainerId::new(found.id()).map_err(|error| EngineError::Refused {
         resource: spec.resource.clone(),
         engine: spec.kind,
         operation: "tell about",
         name: spec.name.clone(),
         reason: error.to_string(),
     })?;
-    let config = found.config.as_ref();
-    let hostname = config.and_then(|config| config.hostname.clone());
     Ok(Some(Running {
         id,
         pid,
         sandbox: sandbox(found, pid),
-        hostname: hostname.filter(|name| !name.is_empty()),
+        hostname: found.hostname().map(str::to_owned),
     }))
 }
 
@@ -347,10 +380,8 @@ fn running(found: &Found, spec: &ContainerSpec) -> Result<Option<Running>, Engin
 /// the better one where it is seen from here.
 fn sandbox(found: &Found, pid: u32) -> PathBuf {
     let by_pid = PathBuf::from(format!("/proc/{pid}/ns/net"));
-    let settings = found.network_settings.as_ref();
-    let key = settings.and_then(|settings| settings.sandbox_key.clone());
     let id = |path: &Path| NetNs::open(path).ok()?.id().ok();
-    match key.filter(|key| !key.is_empty()).map(PathBuf::from) {
+    match found.sandbox().map(PathBuf::from) {
         Some(key) if id(&key).is_some() && id(&key) == id(&by_pid) => key,
         _ => by_pid,
     }

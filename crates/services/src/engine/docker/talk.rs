@@ -1,13 +1,13 @@
 //! One conversation with a daemon that speaks Docker's API: each question with a time
 //! limit, each error with what was asked of whom.
 
+use super::found::{self, Found};
 use crate::engine::{EngineError, Kind};
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
+use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, InspectContainerOptions,
-    KillContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, KillContainerOptionsBuilder,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
 use fairlead_types::ResourceName;
 use futures_util::StreamExt;
@@ -19,6 +19,12 @@ const QUICK: Duration = Duration::from_secs(10);
 
 /// How long removing may take, which frees the container's file system.
 const REMOVING: Duration = Duration::from_secs(60);
+
+/// How long the engine may take to notice that a container has ended.
+const NOTICING: Duration = Duration::from_secs(2);
+
+/// How long to rest before it is asked again.
+const REST: Duration = Duration::from_millis(20);
 
 /// Beyond every limit of ours, since the library wants one too.
 const LIBRARY: u64 = 24 * 60 * 60;
@@ -78,19 +84,51 @@ impl<'a> Talk<'a> {
     }
 
     /// The container of that name, or identifier.
-    pub(super) async fn find(
-        &self,
-        name: &str,
-    ) -> Result<Option<ContainerInspectResponse>, EngineError> {
+    pub(super) async fn find(&self, name: &str) -> Result<Option<Found>, EngineError> {
         let question = Question {
             operation: "look at",
             name,
             limit: QUICK,
         };
-        let asked = self
-            .api
-            .inspect_container(name, None::<InspectContainerOptions>);
-        self.ask(question, asked).await
+        let answer = self.wait(question, found::one(self.socket, name)).await?;
+        answer.map_err(|error| self.refused(question, &Error::from(error)))
+    }
+
+    /// The same once the engine has noticed that it ended, if it does so soon.
+    pub(super) async fn find_ended(&self, name: &str) -> Result<Option<Found>, EngineError> {
+        let deadline = tokio::time::Instant::now() + NOTICING;
+        loop {
+            let found = self.find(name).await?;
+            let is_up = found.as_ref().is_some_and(Found::is_up);
+            if !is_up || tokio::time::Instant::now() > deadline {
+                return Ok(found);
+            }
+            tokio::time::sleep(REST).await;
+        }
+    }
+
+    /// The containers that have this label and are in the network of the one of this
+    /// identifier.
+    pub(super) async fn guests(
+        &self,
+        label: (&str, &str),
+        host: &str,
+    ) -> Result<Vec<Found>, EngineError> {
+        let question = Question {
+            operation: "look for guests of",
+            name: host,
+            limit: QUICK,
+        };
+        let ids = self.wait(question, found::labelled(self.socket, label.0, label.1));
+        let ids = ids.await?;
+        let ids = ids.map_err(|error| self.refused(question, &Error::from(error)))?;
+        let mut guests = Vec::new();
+        for id in ids {
+            let found = self.find(&id).await?;
+            let mode = format!("container:{host}");
+            guests.extend(found.filter(|found| found.network_mode() == Some(&mode)));
+        }
+        Ok(guests)
     }
 
     /// The identifier of the image of that name.
@@ -251,7 +289,7 @@ impl<'a> Talk<'a> {
     }
 
     fn refused(&self, question: Question<'_>, error: &Error) -> EngineError {
-        if let Error::HyperLegacyError { .. } | Error::SocketNotFoundError(_) = error {
+        if is_gone(error) {
             return EngineError::Unreachable {
                 resource: self.resource.clone(),
                 engine: self.kind,
@@ -266,6 +304,19 @@ impl<'a> Talk<'a> {
             name: question.name.to_owned(),
             reason: words(error),
         }
+    }
+}
+
+/// Whether nobody is at the other end any more.
+fn is_gone(error: &Error) -> bool {
+    use std::io::ErrorKind;
+    match error {
+        Error::HyperLegacyError { .. } | Error::SocketNotFoundError(_) => true,
+        Error::IOError { err } => matches!(
+            err.kind(),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
+        ),
+        _ => false,
     }
 }
 

@@ -22,6 +22,9 @@ const OLD: [&str; 4] = ["name=systemd", "pids", "freezer", "cpu"];
 /// How long processes may take to die of SIGKILL, and a group to be removable.
 const KILLING: Duration = Duration::from_secs(10);
 
+/// How often a group is made again when what is above has just gone.
+const ATTEMPTS: u32 = 8;
+
 /// How long to rest before something is asked again that cannot be waited for.
 const REST: Duration = Duration::from_millis(5);
 
@@ -32,18 +35,12 @@ pub(super) struct Cgroup {
 }
 
 impl Cgroup {
-    /// Where the group of that name would be on this system.
-    pub(super) fn named(name: &str) -> io::Result<Self> {
+    /// Where the group of that name would be on this system; `None`: there are no groups.
+    pub(super) fn named(name: &str) -> io::Result<Option<Self>> {
         let mounts = std::fs::read_to_string("/proc/self/mounts")?;
-        let hierarchy = candidates(&mounts)
-            .into_iter()
-            .find(|(path, magic)| is_mounted(path, *magic));
-        match hierarchy {
-            Some((path, _)) => Ok(Self::at(path.join("fairlead").join(name))),
-            None => Err(io::Error::other(
-                "no cgroup hierarchy is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup",
-            )),
-        }
+        Ok(hierarchies(&mounts)
+            .next()
+            .map(|path| Self::at(path.join("fairlead").join(name))))
     }
 
     /// The group of that directory.
@@ -56,7 +53,14 @@ impl Cgroup {
     }
 
     pub(super) fn make(&self) -> io::Result<()> {
-        std::fs::create_dir_all(&self.dir)
+        let mut attempts = 0..ATTEMPTS;
+        loop {
+            match std::fs::create_dir_all(&self.dir) {
+                // The end of another one has just removed what is above.
+                Err(error) if is_gone(&error) && attempts.next().is_some() => {}
+                made => return made,
+            }
+        }
     }
 
     /// Moves a process into it, and with it all that it will start.
@@ -181,9 +185,15 @@ impl Cgroup {
                 {
                     std::thread::sleep(REST);
                 }
-                other => return other,
+                Err(error) => return Err(error),
+                Ok(()) => break,
             }
         }
+        // The last one takes away what is above; there are others as a rule.
+        if let Some(above) = self.dir.parent() {
+            let _ = std::fs::remove_dir(above);
+        }
+        Ok(())
     }
 }
 
@@ -217,6 +227,13 @@ fn candidates(mounts: &str) -> Vec<(PathBuf, u64)> {
         .into_iter()
         .map(|(_, path, magic)| (path, magic))
         .collect()
+}
+
+/// Those of them that are seen.
+fn hierarchies(mounts: &str) -> impl Iterator<Item = PathBuf> {
+    let seen = candidates(mounts).into_iter();
+    let seen = seen.filter(|(path, magic)| is_mounted(path, *magic));
+    seen.map(|(path, _)| path)
 }
 
 fn is_mounted(path: &Path, magic: u64) -> bool {
@@ -261,7 +278,40 @@ mod tests {
 
     #[test]
     fn a_group_that_is_not_there_has_ended() {
-        let group = Cgroup::named("fairlead-test-absent").unwrap();
+        let group = Cgroup::named("fairlead-test-absent").unwrap().unwrap();
         group.end(None, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn in_each_hierarchy_all_processes_of_a_group_end_with_it() {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        let name = format!("fairlead-unit-{}", std::process::id());
+        let mut count = 0;
+        for hierarchy in hierarchies(&mounts) {
+            count += 1;
+            let group = Cgroup::at(hierarchy.join(&name).join("one"));
+            group.make().unwrap();
+            let script = "read line; trap '' TERM; sleep 1001 & sleep 1002 & wait; sleep 1003";
+            let mut child = std::process::Command::new("sh")
+                .args(["-c", script])
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            group.join(child.id()).unwrap();
+            drop(child.stdin.take());
+            let deadline = Instant::now() + KILLING;
+            while group.members().unwrap().len() < 3 && Instant::now() < deadline {
+                std::thread::sleep(REST);
+            }
+            let members = group.members().unwrap();
+            assert_eq!(members.len(), 3, "{}", hierarchy.display());
+            group.end(None, Duration::from_millis(20)).unwrap();
+            child.wait().unwrap();
+            for process in &members {
+                assert!(watch::ends_before(process, Instant::now()).unwrap());
+            }
+            assert!(!group.dir().exists(), "{}", group.dir().display());
+        }
+        assert!(count > 0, "{mounts}");
     }
 }

@@ -16,7 +16,7 @@ const LINES: usize = 5;
 
 /// The output of one program.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(in crate::engine) struct Log {
     path: PathBuf,
     /// Where this run's output begins, in bytes.
     begin: u64,
@@ -24,7 +24,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Where the output of a resource is: `var/log/fairlead/NAMESPACE/NAME/container.0.log`.
-    pub(super) fn path(root: &Root, spec: &ContainerSpec) -> PathBuf {
+    pub(in crate::engine) fn path(root: &Root, spec: &ContainerSpec) -> PathBuf {
         let dir = root.join("/var/log/fairlead");
         let dir = match spec.service.parts() {
             Some((namespace, _, name)) => dir.join(namespace).join(name),
@@ -34,7 +34,7 @@ impl Log {
     }
 
     /// Opens the file for a new run, after the older one was put aside if it is full.
-    pub(super) fn open(path: PathBuf) -> io::Result<(Self, File)> {
+    pub(in crate::engine) fn open(path: PathBuf) -> io::Result<(Self, File)> {
         if let Some(dir) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
         }
@@ -52,7 +52,7 @@ impl Log {
 
     /// The last lines that this run has printed; nothing if they cannot be read, for they
     /// only serve an error's message.
-    pub(super) fn last_words(&self) -> String {
+    pub(in crate::engine) fn last_words(&self) -> String {
         self.read().unwrap_or_default()
     }
 

@@ -13,15 +13,17 @@ mod shim;
 mod user;
 pub(super) mod watch;
 
+pub(super) use log::Log;
 pub use shim::process_shim;
 
 use crate::engine::digest::digest;
-use crate::engine::{ContainerSpec, Engine, EngineError, Network, Running, Signal, Started, State};
+use crate::engine::{
+    ContainerSpec, Engine, EngineError, Kind, Network, Running, Signal, Started, State,
+};
 use cgroup::Cgroup;
 use fairlead_kernel::NetNs;
 use fairlead_types::{ContainerId, ResourceName, Root};
 use identity::Identity;
-use log::Log;
 use record::{Place, Record};
 use shim::{Fault, Request};
 use std::fs::File;
@@ -31,7 +33,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a program must live to count as started: one that has a bad configuration
 /// ends sooner.
@@ -56,8 +58,9 @@ impl Process {
         Self { shim, root }
     }
 
-    /// The control group of a resource. Another root has other ones.
-    fn cgroup(&self, spec: &ContainerSpec) -> Result<Cgroup, EngineError> {
+    /// The control group of a resource, where the system has control groups. Another root
+    /// has other ones.
+    fn cgroup(&self, spec: &ContainerSpec) -> Result<Option<Cgroup>, EngineError> {
         let slug = spec.slug();
         let name = if self.root == Root::default() {
             slug
@@ -65,6 +68,20 @@ impl Process {
             format!("{}.{slug}", digest(&self.root.dir()))
         };
         Cgroup::named(&name).map_err(spec.failed("find a control group for", &name))
+    }
+
+    /// Ends what there is of a program: all processes of its control group.
+    fn end(&self, spec: &ContainerSpec, look: &Look, grace: Duration) -> Result<(), EngineError> {
+        let cgroup = match &look.record {
+            Some(record) => Some(Cgroup::at(record.cgroup.clone())),
+            None => self.cgroup(spec)?,
+        };
+        let Some(cgroup) = cgroup else {
+            return Ok(());
+        };
+        cgroup
+            .end(look.process.as_ref(), grace)
+            .map_err(spec.failed("end the processes of", cgroup.dir().display()))
     }
 
     fn read(&self, spec: &ContainerSpec) -> Result<(Place, Option<Record>), EngineError> {
@@ -158,7 +175,9 @@ impl Process {
         let (log, output) = Log::open(path).map_err(spec.failed("open", shown))?;
         let pair = UnixStream::pair();
         let (ours, theirs) = pair.map_err(spec.failed("make a socket for", &spec.name))?;
-        let cgroup = self.cgroup(spec)?;
+        let cgroup = self
+            .cgroup(spec)?
+            .ok_or_else(|| no_cgroups(&spec.resource))?;
         let child = self.spawn(spec, theirs, &output)?;
         let mut newborn = Newborn {
             spec,
@@ -187,13 +206,16 @@ struct Look {
 
 impl Engine for Process {
     fn is_there(&self, resource: &ResourceName) -> Result<(), EngineError> {
-        let found = Cgroup::named("any").map(drop);
-        found.map_err(|source| EngineError::Io {
-            resource: resource.clone(),
-            operation: "find a control group for",
-            object: "processes".to_owned(),
-            source,
-        })
+        match Cgroup::named("any") {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(no_cgroups(resource)),
+            Err(source) => Err(EngineError::Io {
+                resource: resource.clone(),
+                operation: "look for",
+                object: "control groups".to_owned(),
+                source,
+            }),
+        }
     }
 
     fn start(&self, spec: &ContainerSpec) -> Result<Started, EngineError> {
@@ -209,12 +231,7 @@ impl Engine for Process {
             });
         }
         // What the last run has left would be in this one's way.
-        let left = match &look.record {
-            Some(record) => Cgroup::at(record.cgroup.clone()),
-            None => self.cgroup(spec)?,
-        };
-        left.end(None, Duration::ZERO)
-            .map_err(spec.failed("end what is left in", left.dir().display()))?;
+        self.end(spec, &look, Duration::ZERO)?;
         Ok(Started {
             running: self.launch(spec, &request, place)?,
             created: true,
@@ -226,13 +243,7 @@ impl Engine for Process {
     fn stop(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
         let _lock = self.lock(spec, spec.stop_timeout + TURN)?;
         let (place, look) = self.look(spec)?;
-        let cgroup = match &look.record {
-            Some(record) => Cgroup::at(record.cgroup.clone()),
-            None => self.cgroup(spec)?,
-        };
-        cgroup
-            .end(look.process.as_ref(), spec.stop_timeout)
-            .map_err(spec.failed("end the processes of", cgroup.dir().display()))?;
+        self.end(spec, &look, spec.stop_timeout)?;
         if let Some(record) = &look.record {
             record.process.bury();
         }
@@ -324,12 +335,7 @@ impl Newborn<'_> {
         let spec = self.spec;
         let pid = self.child.id();
         let failed = || spec.failed("wait for process", pid);
-        let process = watch::open(pid).map_err(failed())?;
-        let ended = match &process {
-            Some(process) => watch::ends_before(process, Instant::now() + SETTLING),
-            None => Ok(true),
-        };
-        if !ended.map_err(failed())? {
+        if watch::settles(pid, SETTLING).map_err(failed())? {
             return Ok(());
         }
         let status = self.child.wait().map_err(failed())?;
@@ -398,6 +404,16 @@ fn declared(spec: &ContainerSpec, request: &Request) -> String {
         _ => "".into(),
     };
     digest(&(request, namespace))
+}
+
+fn no_cgroups(resource: &ResourceName) -> EngineError {
+    EngineError::Refused {
+        resource: resource.clone(),
+        engine: Kind::Process,
+        operation: "hold",
+        name: "a program's processes together".to_owned(),
+        reason: "no control groups are mounted; mount -t cgroup2 none /sys/fs/cgroup".to_owned(),
+    }
 }
 
 fn running(spec: &ContainerSpec, record: &Record) -> Result<Running, EngineError> {

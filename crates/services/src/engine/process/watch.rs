@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Holds a process; `None` if there is none of that number.
 pub(in crate::engine) fn open(pid: u32) -> io::Result<Option<OwnedFd>> {
@@ -42,5 +42,14 @@ pub(in crate::engine) fn send(process: &OwnedFd, signal: Signal) -> io::Result<(
     match pidfd_send_signal(process, signal) {
         Err(Errno::SRCH) => Ok(()),
         sent => Ok(sent?),
+    }
+}
+
+/// Whether a process that was just started lives for this long: one that cannot do what
+/// it was started for ends sooner.
+pub(in crate::engine) fn settles(pid: u32, limit: Duration) -> io::Result<bool> {
+    match open(pid)? {
+        Some(process) => Ok(!ends_before(&process, Instant::now() + limit)?),
+        None => Ok(false),
     }
 }
