@@ -192,5 +192,6 @@ fn a_start_that_waits_for_dns_ends_when_the_name_is_there() {
     let _agent = Agent::start(&node);
     node.sh("fairlead svc start shop/svc/web").done();
     // No waiting here: that was the start's.
-    assert_eq!(dig(&node, "web.shop.svc.clu"), "10.30.0.3");
+    let found = dig(&node, "web.shop.svc.clu");
+    assert_eq!([format!("{found}/24")], node.existing("shop.svc.web").addresses("eth0"));
 }

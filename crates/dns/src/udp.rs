@@ -146,7 +146,7 @@ pub(crate) fn run(state: &State, control: &Control, forwarder: &Forwarder) {
         let mut polled = vec![PollFd::new(&control.wake, PollFlags::IN)];
         polled.extend(sockets.iter().map(|s| PollFd::new(s, PollFlags::IN)));
         while !polled[0].revents().intersects(PollFlags::IN) {
-            let is_awake = pace.stays_awake();
+            let is_awake = pace.stays_awake() && std::env::var("PAUSE").is_err();
             let timeout = is_awake.then_some(&NO_TIME);
             // Interrupted, or out of memory for a moment: all sockets are looked at.
             let is_known = poll(&mut polled, timeout).is_ok();
@@ -165,7 +165,9 @@ pub(crate) fn run(state: &State, control: &Control, forwarder: &Forwarder) {
             }
             if received > 0 {
                 pace.add(received);
-            } else if is_awake {
+                let us: u64 = std::env::var("PAUSE").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
+                if us > 0 && pace.is_fast && received < 32 { std::thread::sleep(Duration::from_micros(us)); }
+            } else if is_awake && std::env::var("PAUSE").is_err() {
                 // Others may need the processor.
                 std::thread::yield_now();
             }

@@ -160,7 +160,7 @@ fn program(spec: &ContainerSpec) -> String {
 /// Has HAProxy look at a configuration.
 fn check(object: &ObjectName, program: &str, path: &Path) -> Result<(), ServiceError> {
     let looked = Command::new(program)
-        .args(["-c", "-q", "-f"])
+        .args(["-c", "-f"])
         .arg(path)
         .stdin(Stdio::null())
         .output();
@@ -173,9 +173,14 @@ fn check(object: &ObjectName, program: &str, path: &Path) -> Result<(), ServiceE
         true => Ok(()),
         false => {
             let words = String::from_utf8_lossy(&output.stderr);
-            // What follows the first lines repeats that there were errors.
-            let lines: Vec<&str> = words.lines().take(5).map(str::trim).collect();
-            Err(refused(lines.join(" ")))
+            // `[ALERT]    (PID) : WORDS`; the last ones repeat that there were errors.
+            let alerts = words.lines().filter_map(|line| line.strip_prefix("[ALERT]"));
+            let alerts = alerts.map(|line| line.split_once(" : ").map_or(line, |(_, text)| text));
+            let alerts: Vec<&str> = alerts.take(3).map(str::trim).collect();
+            Err(refused(match alerts.is_empty() {
+                true => words.trim().to_owned(),
+                false => alerts.join("; "),
+            }))
         }
     }
 }

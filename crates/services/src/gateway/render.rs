@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 /// that is gone gets no connection for long; HAProxy's own checks find it sooner.
 const DEFAULTS: &str = "\
 defaults
-    timeout connect 5s
+    timeout connect 2s
+    timeout check 1s
     timeout client 60s
     timeout server 60s
     timeout tunnel 1h
     timeout http-request 10s
     option redispatch 1
-    retries 3
+    retries 2
     default-server inter 1s fall 2 rise 1 init-addr none resolvers fairlead resolve-prefer ipv4
 ";
 
