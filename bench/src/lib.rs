@@ -7,6 +7,7 @@
 
 mod message;
 
+pub mod dns;
 pub mod fill;
 pub mod floor;
 pub mod goals;

@@ -27,6 +27,15 @@ impl Summary {
     }
 }
 
+/// The 10th percentile, the median and the 90th of any numbers; none of no numbers.
+#[must_use]
+pub fn spread(measured: &[f64]) -> Option<(f64, f64, f64)> {
+    let mut sorted = measured.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |percent| quantile(&sorted, percent);
+    Some((at(10)?, at(50)?, at(90)?))
+}
+
 /// The value that `percent` of the sorted values do not exceed, between two values
 /// where it falls between them.
 fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {

@@ -34,24 +34,26 @@ impl Docker {
     #[track_caller]
     pub fn start(node: &Node) -> Self {
         let cgroups = Cgroups::on(node);
-        let folder = cgroups.folder();
-        let mut command = cgroups.command(node, "dockerd");
-        command
-            .args(["--host", &format!("unix://{}", Self::SOCKET)])
-            .args(["--data-root", &folder.join("data").to_string_lossy()])
-            .args(["--exec-root", "/run/docker", "--pidfile", "/run/docker.pid"])
-            // Networks are ours to give; nothing is to be changed on the node.
-            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
-            .args(["--ip-forward=false", "--ip-masq=false"])
-            // The node sees a part of the control groups only, and a container with the
-            // host's view of them would look for them elsewhere.
-            .arg("--default-cgroupns-mode=private")
-            .arg("--log-level=warn");
-        let daemon = Daemon::start(&command, "dockerd", &node.path("/run/docker.log"));
-        let docker = Self { daemon, cgroups };
+        let docker = Self {
+            daemon: daemon(node, &cgroups),
+            cgroups,
+        };
         wait_for(node, Self::SOCKET, &docker.daemon);
         import(node, Self::SOCKET, &docker.cgroups, Self::IMAGE);
         docker
+    }
+
+    /// Starts it again after it has ended, with the containers that it had.
+    ///
+    /// # Panics
+    /// With its log, if it does not answer within the test's patience.
+    #[track_caller]
+    pub fn start_again(&mut self, node: &Node) {
+        // Its containerd has ended with it; where nobody has waited for that one, its
+        // number still looks like that of a process that runs.
+        node.run("rm -f /run/docker/containerd/containerd.pid");
+        self.daemon = daemon(node, &self.cgroups);
+        wait_for(node, Self::SOCKET, &self.daemon);
     }
 
     /// What the daemon answers to a GET, such as `/containers/NAME/json`; null if there is
@@ -70,6 +72,24 @@ impl Docker {
     pub fn run_foreign(node: &Node, name: &str) {
         run_foreign(node, Self::SOCKET, name, Self::IMAGE);
     }
+}
+
+#[track_caller]
+fn daemon(node: &Node, cgroups: &Cgroups) -> Daemon {
+    let data = cgroups.folder().join("data");
+    let mut command = cgroups.command(node, "dockerd");
+    command
+        .args(["--host", &format!("unix://{}", Docker::SOCKET)])
+        .args(["--data-root", &data.to_string_lossy()])
+        .args(["--exec-root", "/run/docker", "--pidfile", "/run/docker.pid"])
+        // Networks are ours to give; nothing is to be changed on the node.
+        .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
+        .args(["--ip-forward=false", "--ip-masq=false"])
+        // The node sees a part of the control groups only, and a container with the
+        // host's view of them would look for them elsewhere.
+        .arg("--default-cgroupns-mode=private")
+        .arg("--log-level=warn");
+    Daemon::start(&command, "dockerd", &node.path("/run/docker.log"))
 }
 
 /// Waits until a daemon answers.

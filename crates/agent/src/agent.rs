@@ -189,6 +189,7 @@ impl Agent {
         let server = zones::start(node.config()).map_err(|e| AgentError::Names {
             reason: e.to_string(),
         })?;
+        self.shared.metrics.set_names(server.clone());
         let shared = Arc::clone(&self.shared);
         let run = move || zones::run(&shared, server, &news);
         self.threads.push(thread("names", run)?);

@@ -1,6 +1,8 @@
 //! Measurements, in the text format of Prometheus (OpenMetrics).
 
+use crate::shared::locked;
 use fairlead_attach::{Attachment, Node};
+use fairlead_dns::Server;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -10,12 +12,27 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Network {
     network: String,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    transport: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    code: &'static str,
+}
+
+/// The codes of answers that servers of names give (RFC 1035, 4.1.1).
+const CODES: [&str; 6] = ["noerror", "formerr", "servfail", "nxdomain", "notimp", "refused"];
 
 /// What is counted and measured.
 pub(crate) struct Metrics {
@@ -32,6 +49,11 @@ pub(crate) struct Metrics {
     reachable: Gauge,
     nodes_alive: Gauge,
     memory: Gauge,
+    /// The server of names, whose own counters are read when somebody asks.
+    names: Mutex<Option<Server>>,
+    questions: Family<Asked, Counter>,
+    answers: Family<Answered, Counter>,
+    forwarded: Counter,
 }
 
 impl Metrics {
@@ -52,10 +74,45 @@ impl Metrics {
             reachable: Gauge::default(),
             nodes_alive: Gauge::default(),
             memory: Gauge::default(),
+            names: Mutex::default(),
+            questions: Family::default(),
+            answers: Family::default(),
+            forwarded: Counter::default(),
         };
         metrics.register_counts();
         metrics.register_gauges();
+        metrics.register_names();
         metrics
+    }
+
+    fn register_names(&mut self) {
+        let registry = &mut self.registry;
+        let text = "Questions for names";
+        registry.register("dns_questions", text, self.questions.clone());
+        let text = "Answers to them, by their code";
+        registry.register("dns_answers", text, self.answers.clone());
+        let text = "Questions for names of others that were passed on";
+        registry.register("dns_forwarded", text, self.forwarded.clone());
+    }
+
+    /// Says which server of names there is.
+    pub(crate) fn set_names(&self, server: Server) {
+        *locked(&self.names) = Some(server);
+    }
+
+    fn count_names(&self) {
+        let names = locked(&self.names);
+        let Some(stats) = names.as_ref().map(Server::stats) else {
+            return;
+        };
+        let set = |counter: &Counter, value| counter.inner().store(value, Ordering::Relaxed);
+        for (transport, count) in [("udp", stats.udp), ("tcp", stats.tcp)] {
+            set(&self.questions.get_or_create(&Asked { transport }), count);
+        }
+        for (code, count) in CODES.into_iter().zip(stats.answers) {
+            set(&self.answers.get_or_create(&Answered { code }), count);
+        }
+        set(&self.forwarded, stats.forwarded);
     }
 
     fn register_counts(&mut self) {
@@ -123,6 +180,7 @@ impl Metrics {
         if let Ok(attachments) = node.attachments() {
             self.count_attachments(&attachments);
         }
+        self.count_names();
         if let Some(bytes) = resident_memory() {
             self.memory.set(bytes);
         }

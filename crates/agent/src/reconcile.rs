@@ -141,6 +141,12 @@ impl Reconciler {
             let problems = cluster.problems();
             done.problems.extend(problems.iter().map(failure));
         }
+        let names = self.shared.name_problems();
+        // The networks are as declared all the same.
+        done.problems.extend(names.iter().map(|text| Problem {
+            warning: true,
+            ..failure(text)
+        }));
         self.read_configuration(&mut done);
         let node = self.shared.node();
         set_up(&node, &mut done);

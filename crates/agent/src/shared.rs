@@ -10,6 +10,7 @@ use fairlead_cluster::Cluster;
 use fairlead_control::{self as control, Namespace, Reconciled, Status};
 use fairlead_plugins::Host;
 use fairlead_types::Root;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     reconciled: Mutex<Option<Reconciled>>,
     cluster_status: Mutex<control::Cluster>,
     cluster: Mutex<Option<Arc<Cluster>>>,
+    /// What keeps names from being answered somewhere.
+    name_problems: Mutex<BTreeSet<String>>,
     messages: Sender<Message>,
     zones: Sender<News>,
 }
@@ -65,6 +68,7 @@ impl Shared {
             reconciled: Mutex::default(),
             cluster_status: Mutex::default(),
             cluster: Mutex::default(),
+            name_problems: Mutex::default(),
             messages: parts.messages,
             zones: parts.zones,
         }
@@ -92,6 +96,18 @@ impl Shared {
     /// has the agent.
     pub(crate) fn tell_zones(&self, news: News) {
         let _ = self.zones.send(news);
+    }
+
+    pub(crate) fn name_problems(&self) -> BTreeSet<String> {
+        locked(&self.name_problems).clone()
+    }
+
+    pub(crate) fn set_name_problems(&self, problems: BTreeSet<String>) {
+        let mut known = locked(&self.name_problems);
+        if *known != problems {
+            *known = problems;
+            self.want(Cause::Declared);
+        }
     }
 
     pub(crate) fn set_reconciled(&self, done: Reconciled) {

@@ -18,7 +18,7 @@ use fairlead_dns::{Backend, Change, DnsError, Instance, Record, Server, Zones};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use tracing::{info, warn};
+use tracing::warn;
 
 /// A node that is missing when all is read anew keeps its names for so long: after etcd was
 /// restored each node registers again.
@@ -58,7 +58,6 @@ struct Keeper<'a> {
     alive: BTreeSet<String>,
     /// Nodes that were missing when all was read anew, and until when they count.
     missing: BTreeMap<String, Instant>,
-    problems: BTreeSet<String>,
 }
 
 /// A server that answers nowhere yet. Where a keyword cannot be, it begins with the defaults,
@@ -91,7 +90,6 @@ pub(crate) fn run(shared: &Shared, server: Server, news: &Receiver<News>) {
         touched: BTreeSet::new(),
         alive: BTreeSet::new(),
         missing: BTreeMap::new(),
-        problems: BTreeSet::new(),
     };
     keeper.open_backend();
     loop {
@@ -255,13 +253,8 @@ impl Keeper<'_> {
                 problems.insert(error.to_string());
             }
         }
-        for problem in problems.difference(&self.problems) {
-            warn!("{problem}");
-        }
-        for problem in self.problems.difference(&problems) {
-            info!("mended: {problem}");
-        }
-        self.problems = problems;
+        // The next reconciliation tells.
+        self.shared.set_name_problems(problems);
     }
 
     /// The socket for PowerDNS; without it the rest works.

@@ -36,7 +36,13 @@ impl Services<'_> {
         self.read(object)?;
         let before = self.record(object)?.map(|s| s.addresses);
         let mut done = self.stop_locked(object, only)?;
-        done.extend(self.start_locked(object, only, &before.unwrap_or_default())?);
+        // What had to be stopped because it needs one of them is to run again, too.
+        let mut again = only.to_vec();
+        if !only.is_empty() {
+            let stopped = done.iter().filter_map(|done| done.resource.clone());
+            again.extend(stopped.filter(|resource| !only.contains(resource)));
+        }
+        done.extend(self.start_locked(object, &again, &before.unwrap_or_default())?);
         Ok(done)
     }
 

@@ -251,7 +251,12 @@ impl Engine for Lxc {
         Ok(Started {
             running: match up {
                 Some(running) => running,
-                None => self.launch(spec)?,
+                None => self.launch(spec).inspect_err(|_| {
+                    // It was for this start alone.
+                    if let Err(error) = resolv::remove(&self.root, spec) {
+                        tracing::warn!("{error}");
+                    }
+                })?,
             },
             created: false,
             started,

@@ -49,6 +49,16 @@ impl Docker {
         }
     }
 
+    /// Removes the resolver's file of a container that could not be made. One that is there
+    /// has it mounted still.
+    fn forget_resolv(&self, spec: &ContainerSpec) {
+        let state = self.state(spec);
+        let is_made = !matches!(state, Ok(State::Absent) | Err(EngineError::Foreign { .. }));
+        if !is_made && let Err(error) = resolv::remove(&self.root, spec) {
+            tracing::warn!("{error}");
+        }
+    }
+
     /// Does `work` in one conversation with the engine, on a runtime of its own: who calls
     /// may be any thread.
     fn talk<T>(
@@ -81,7 +91,7 @@ impl Engine for Docker {
         body::check(spec)?;
         let deadline = Instant::now() + spec.start_timeout;
         let resolv = self.resolv(spec)?;
-        self.talk(&spec.resource, async |talk| {
+        let started = self.talk(&spec.resource, async |talk| {
             let start = Start {
                 talk,
                 spec,
@@ -89,7 +99,11 @@ impl Engine for Docker {
                 deadline,
             };
             start.run().await
-        })
+        });
+        if started.is_err() {
+            self.forget_resolv(spec);
+        }
+        started
     }
 
     fn stop(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {

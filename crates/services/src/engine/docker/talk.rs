@@ -326,6 +326,8 @@ fn words(error: &Error) -> String {
         Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
         Error::DockerStreamError { error } => error.trim().to_owned(),
         Error::SocketNotFoundError(_) => "there is no such socket".to_owned(),
+        // The library's words say only that it is a library.
+        Error::HyperLegacyError { err } => deepest(err).to_string(),
         error => {
             let mut all = error.to_string();
             let mut cause = std::error::Error::source(error);
@@ -340,4 +342,13 @@ fn words(error: &Error) -> String {
             all
         }
     }
+}
+
+/// The first cause of an error.
+fn deepest<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a dyn std::error::Error {
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error
 }
