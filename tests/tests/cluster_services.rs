@@ -31,11 +31,16 @@ impl Shop {
         let cgroups = cluster.numbers().map(|k| Cgroups::on(cluster.node(k)));
         let cgroups = cgroups.collect();
         let agents = cluster.up();
-        cluster.node(1).sh("fairlead cluster set --kw cluster.name=clu").done();
+        cluster
+            .node(1)
+            .sh("fairlead cluster set --kw cluster.name=clu")
+            .done();
         cluster.declare("back", &["type=routed_bridge", "network=10.11.0.0/16"]);
         let segments = cluster.segments("back");
         for k in cluster.numbers() {
-            cluster.node(k).write("/run/www/index.html", &format!("node{k}\n"));
+            cluster
+                .node(k)
+                .write("/run/www/index.html", &format!("node{k}\n"));
         }
         Self {
             agents,
@@ -76,8 +81,13 @@ impl Shop {
             "dig +short +tries=1 +time=1 @{} {question}",
             self.gateway(k)
         );
-        let mut lines: Vec<String> =
-            self.node(k).sh(&line).stdout.lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> = self
+            .node(k)
+            .sh(&line)
+            .stdout
+            .lines()
+            .map(str::to_owned)
+            .collect();
         lines.sort();
         lines
     }
@@ -90,7 +100,11 @@ impl Shop {
         for k in nodes {
             eventually(limit, || {
                 let found = self.ask(*k, question);
-                if found == wanted { Ok(()) } else { Err((*k, found, wanted.clone())) }
+                if found == wanted {
+                    Ok(())
+                } else {
+                    Err((*k, found, wanted.clone()))
+                }
             });
         }
     }
@@ -122,12 +136,21 @@ fn a_name_is_on_every_node_within_a_second_and_goes_with_its_service() {
     shop.answer(&[1, 3], &format!("-x {}", addresses[1]), &ptr, SOON);
     // From a container of another node, by its own gateway.
     let client = shop.cluster.container(2, "back", "client");
-    let page = client.sandbox.run(&format!("curl -sS --max-time 5 http://{}/", addresses[2]));
+    let page = client
+        .sandbox
+        .run(&format!("curl -sS --max-time 5 http://{}/", addresses[2]));
     assert_eq!(page, "node3\n");
-    let line = format!("dig +short @{} {}.{WEB}", shop.gateway(2), dashed(&addresses[0]));
+    let line = format!(
+        "dig +short @{} {}.{WEB}",
+        shop.gateway(2),
+        dashed(&addresses[0])
+    );
     assert_eq!(client.sandbox.run(&line).trim(), addresses[0]);
     let listed = shop.node(1).sh("fairlead svc ls -o json").json();
-    assert_eq!(listed[0]["nodes"], serde_json::json!(["node1", "node2", "node3"]));
+    assert_eq!(
+        listed[0]["nodes"],
+        serde_json::json!(["node1", "node2", "node3"])
+    );
     let dump = shop.node(3).sh("om daemon dns dump").done();
     for word in [WEB, "_http._tcp", "node1.node.clu.", "SOA", "in-addr.arpa."] {
         assert!(dump.contains(word), "{word}: {dump}");
@@ -183,7 +206,10 @@ fn with_etcd_gone_everything_known_is_answered() {
     let mut whole = false;
     while Instant::now() < end && !whole {
         let found = shop.ask(2, WEB);
-        assert!(addresses[..2].iter().all(|a| found.contains(a)), "{found:?}");
+        assert!(
+            addresses[..2].iter().all(|a| found.contains(a)),
+            "{found:?}"
+        );
         whole = (1..=3).all(|k| shop.ask(k, WEB).len() == 3);
     }
     assert!(whole, "{:?}", [1, 2, 3].map(|k| shop.ask(k, WEB)));

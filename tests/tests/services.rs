@@ -27,12 +27,14 @@ fn node() -> (Node, Cgroups) {
     let node = Node::new();
     let cgroups = Cgroups::on(&node);
     node.networks(&["back=10.30.0.0/24"]);
-    node.sh("fairlead cluster set --kw cluster.name=clu").silent();
+    node.sh("fairlead cluster set --kw cluster.name=clu")
+        .silent();
     node.write("/run/www/index.html", "hello from web\n");
     // The first attachment of a network makes what serves all of them.
     let first = node.sandbox("first");
     let place = format!("back --netns {}", first.netns());
-    node.sh(&format!("fairlead attach {place} --publish 9:9")).done();
+    node.sh(&format!("fairlead attach {place} --publish 9:9"))
+        .done();
     node.sh(&format!("fairlead detach {place}")).done();
     drop(first);
     (node, cgroups)
@@ -40,7 +42,8 @@ fn node() -> (Node, Cgroups) {
 
 /// The output of programs and the records of their last runs are kept, on purpose.
 fn forget_runs(node: &Node) {
-    node.sh("rm -rf $FAIRLEAD_ROOT/var/log $FAIRLEAD_ROOT/run/fairlead/services").silent();
+    node.sh("rm -rf $FAIRLEAD_ROOT/var/log $FAIRLEAD_ROOT/run/fairlead/services")
+        .silent();
 }
 
 fn dig(node: &Node, question: &str) -> String {
@@ -62,25 +65,49 @@ fn a_service_has_an_address_a_name_and_a_port_from_start_to_stop() {
     node.sh(&create("shop/svc/web", WEB)).silent();
     let before = node.world();
     let told = node.sh("fairlead svc start shop/svc/web").done();
-    for word in ["namespace", "ip#0: 10.30.0.3 of back on eth0", "container#0: process"] {
+    for word in [
+        "namespace",
+        "ip#0: 10.30.0.3 of back on eth0",
+        "container#0: process",
+    ] {
         assert!(told.contains(word), "{told}");
     }
-    assert_eq!(node.sh("fairlead svc start shop/svc/web").done(), "nothing to do\n");
+    assert_eq!(
+        node.sh("fairlead svc start shop/svc/web").done(),
+        "nothing to do\n"
+    );
     // What others see: the address in the namespace, the port outside, the names.
     let sandbox = node.existing("shop.svc.web");
     assert_eq!(sandbox.addresses("eth0"), ["10.30.0.3/24"]);
-    let page = node.outside().run("curl -sS --max-time 5 http://198.51.100.1:8001/");
+    let page = node
+        .outside()
+        .run("curl -sS --max-time 5 http://198.51.100.1:8001/");
     assert_eq!(page, "hello from web\n");
     answers(&node, "web.shop.svc.clu", "10.30.0.3");
     answers(&node, "web.sales.svc.clu", "10.30.0.3");
     answers(&node, "web.shop.svc.node.node.clu", "10.30.0.3");
-    answers(&node, "SRV _http._tcp.web.shop.svc.clu", "0 10 80 10-30-0-3.web.shop.svc.clu.");
-    answers(&node, "SRV _443._tcp.web.shop.svc.clu", "0 10 443 10-30-0-3.web.shop.svc.clu.");
-    answers(&node, "-x 10.30.0.3", "web.shop.svc.clu.\nweb.shop.svc.node.node.clu.");
+    answers(
+        &node,
+        "SRV _http._tcp.web.shop.svc.clu",
+        "0 10 80 10-30-0-3.web.shop.svc.clu.",
+    );
+    answers(
+        &node,
+        "SRV _443._tcp.web.shop.svc.clu",
+        "0 10 443 10-30-0-3.web.shop.svc.clu.",
+    );
+    answers(
+        &node,
+        "-x 10.30.0.3",
+        "web.shop.svc.clu.\nweb.shop.svc.node.node.clu.",
+    );
     let status = node.sh("fairlead svc status shop/svc/web -o json").json();
     assert_eq!(status["avail"], "up");
     assert_eq!(status["resources"][1]["info"]["ipaddr"][0], "10.30.0.3");
-    assert_eq!(status["resources"][1]["label"], "cni back 10.30.0.3 eth0 80/tcp:8001 443/tcp");
+    assert_eq!(
+        status["resources"][1]["label"],
+        "cni back 10.30.0.3 eth0 80/tcp:8001 443/tcp"
+    );
     // The list knows which resource it is of.
     let listed = node.sh("fairlead net status --verbose --name back").done();
     assert!(listed.contains("shop/svc/web  ip#0"), "{listed}");
@@ -92,7 +119,8 @@ fn a_service_has_an_address_a_name_and_a_port_from_start_to_stop() {
     forget_runs(&node);
     node.is_as_before(&before, "start and stop");
     node.sh("fairlead svc rm shop/svc/web").done();
-    node.sh("fairlead svc status shop/svc/web").fails(&["shop/svc/web", "svc create"]);
+    node.sh("fairlead svc status shop/svc/web")
+        .fails(&["shop/svc/web", "svc create"]);
 }
 
 #[test]
@@ -102,7 +130,8 @@ fn a_restart_keeps_the_address_and_what_is_started_alone_is_whole() {
     node.sh("fairlead svc start shop/svc/web").done();
     // Another takes the next address meanwhile, so the same one comes by no chance.
     let _other = node.sandbox("other");
-    node.sh("fairlead attach back --netns /run/netns/other").done();
+    node.sh("fairlead attach back --netns /run/netns/other")
+        .done();
     let told = node.sh("fairlead svc restart shop/svc/web").done();
     assert!(told.contains("ip#0: 10.30.0.3 of back"), "{told}");
     node.sh("fairlead svc stop shop/svc/web --rid ip#0").done();
@@ -113,7 +142,8 @@ fn a_restart_keeps_the_address_and_what_is_started_alone_is_whole() {
     assert!(told.contains("ip#0: 10.30.0.3 of back"), "{told}");
     node.sh("fairlead svc start shop/svc/web --rid ip#7")
         .fails(&["shop/svc/web", "ip#7", "container#0, ip#0"]);
-    node.sh("fairlead svc rm shop/svc/web").fails(&["started", "svc stop"]);
+    node.sh("fairlead svc rm shop/svc/web")
+        .fails(&["started", "svc stop"]);
     node.sh("fairlead svc rm shop/svc/web --force").done();
     assert!(!node.sh("ls /run/netns").done().contains("shop"));
 }
@@ -127,9 +157,15 @@ fn an_address_that_somebody_took_away_is_put_back_by_the_agent() {
     // By hand, as an operator may.
     node.sh("fairlead detach --object shop/svc/web").done();
     eventually(patience(), || {
-        let found = node.existing("shop.svc.web").try_run("ip -br address show dev eth0");
+        let found = node
+            .existing("shop.svc.web")
+            .try_run("ip -br address show dev eth0");
         let found = String::from_utf8_lossy(&found.stdout).into_owned();
-        if found.contains("10.30.0.3/24") { Ok(()) } else { Err(found) }
+        if found.contains("10.30.0.3/24") {
+            Ok(())
+        } else {
+            Err(found)
+        }
     });
     answers(&node, "web.shop.svc.clu", "10.30.0.3");
     node.sh("fairlead svc stop shop/svc/web").done();
@@ -148,7 +184,11 @@ fn the_output_of_a_program_is_kept() {
     let file = format!("{}/var/log/fairlead/shop/job/container.0.log", Node::ROOT);
     eventually(patience(), || {
         let log = node.read(&file);
-        if log == "out\nerr\n" { Ok(()) } else { Err(log) }
+        if log == "out\nerr\n" {
+            Ok(())
+        } else {
+            Err(log)
+        }
     });
     node.sh("fairlead svc stop shop/svc/job").done();
 }
@@ -157,18 +197,46 @@ fn the_output_of_a_program_is_kept() {
 fn services_are_edited_listed_and_evaluated() {
     let (node, _cgroups) = node();
     node.sh(&create("shop/svc/web", WEB)).silent();
-    node.sh("fairlead svc set shop/svc/web --kw ip#0.nsdev=eth7 --kw env.port=81").silent();
-    assert_eq!(node.sh("fairlead svc get shop/svc/web --kw ip#0.nsdev").done(), "eth7\n");
-    assert_eq!(node.sh("fairlead svc get shop/svc/web --kw ip#0.netns").done(), "None\n");
-    node.sh("fairlead svc set shop/svc/web --kw ip#0.expose={env.port}/tcp").silent();
-    assert_eq!(node.sh("fairlead svc eval shop/svc/web --kw ip#0.expose").done(), "81/tcp\n");
-    node.sh("EDITOR='sed -i s/eth7/eth8/' fairlead svc edit shop/svc/web").silent();
-    assert_eq!(node.sh("om shop/svc/web get --kw ip#0.nsdev").done(), "eth8\n");
+    node.sh("fairlead svc set shop/svc/web --kw ip#0.nsdev=eth7 --kw env.port=81")
+        .silent();
+    assert_eq!(
+        node.sh("fairlead svc get shop/svc/web --kw ip#0.nsdev")
+            .done(),
+        "eth7\n"
+    );
+    assert_eq!(
+        node.sh("fairlead svc get shop/svc/web --kw ip#0.netns")
+            .done(),
+        "None\n"
+    );
+    node.sh("fairlead svc set shop/svc/web --kw ip#0.expose={env.port}/tcp")
+        .silent();
+    assert_eq!(
+        node.sh("fairlead svc eval shop/svc/web --kw ip#0.expose")
+            .done(),
+        "81/tcp\n"
+    );
+    node.sh("EDITOR='sed -i s/eth7/eth8/' fairlead svc edit shop/svc/web")
+        .silent();
+    assert_eq!(
+        node.sh("om shop/svc/web get --kw ip#0.nsdev").done(),
+        "eth8\n"
+    );
     node.sh("EDITOR='sed -i s/81/nothing/' fairlead svc edit shop/svc/web")
         .fails(&["shop/svc/web", "ip#0.expose", "nothing"]);
-    assert_eq!(node.sh("fairlead svc eval shop/svc/web --kw ip#0.expose").done(), "81/tcp\n");
-    node.sh("fairlead svc unset shop/svc/web --kw ip#0").silent();
-    assert!(!node.sh("fairlead svc show shop/svc/web").done().contains("ip#0"));
+    assert_eq!(
+        node.sh("fairlead svc eval shop/svc/web --kw ip#0.expose")
+            .done(),
+        "81/tcp\n"
+    );
+    node.sh("fairlead svc unset shop/svc/web --kw ip#0")
+        .silent();
+    assert!(
+        !node
+            .sh("fairlead svc show shop/svc/web")
+            .done()
+            .contains("ip#0")
+    );
     let listed = node.sh("fairlead svc ls -o json").json();
     assert_eq!(listed[0]["service"], "shop/svc/web");
     assert_eq!(listed[0]["declared"], true);
@@ -183,15 +251,23 @@ fn a_start_that_waits_for_dns_ends_when_the_name_is_there() {
     node.sh(&line).silent();
     let before = node.world();
     // Nobody answers without the agent, and nothing stays.
-    node.sh("fairlead svc set shop/svc/web --kw ip#0.wait_dns=1s").silent();
-    node.sh("fairlead svc start shop/svc/web")
-        .fails(&["shop/svc/web", "ip#0.wait_dns", "web.shop.svc.clu"]);
+    node.sh("fairlead svc set shop/svc/web --kw ip#0.wait_dns=1s")
+        .silent();
+    node.sh("fairlead svc start shop/svc/web").fails(&[
+        "shop/svc/web",
+        "ip#0.wait_dns",
+        "web.shop.svc.clu",
+    ]);
     forget_runs(&node);
     node.is_as_before(&before, "a start in vain");
-    node.sh("fairlead svc set shop/svc/web --kw ip#0.wait_dns=10s").silent();
+    node.sh("fairlead svc set shop/svc/web --kw ip#0.wait_dns=10s")
+        .silent();
     let _agent = Agent::start(&node);
     node.sh("fairlead svc start shop/svc/web").done();
     // No waiting here: that was the start's.
     let found = dig(&node, "web.shop.svc.clu");
-    assert_eq!([format!("{found}/24")], node.existing("shop.svc.web").addresses("eth0"));
+    assert_eq!(
+        [format!("{found}/24")],
+        node.existing("shop.svc.web").addresses("eth0")
+    );
 }

@@ -32,7 +32,9 @@ struct Answered {
 }
 
 /// The codes of answers that servers of names give (RFC 1035, 4.1.1).
-const CODES: [&str; 6] = ["noerror", "formerr", "servfail", "nxdomain", "notimp", "refused"];
+const CODES: [&str; 6] = [
+    "noerror", "formerr", "servfail", "nxdomain", "notimp", "refused",
+];
 
 /// What is counted and measured.
 pub(crate) struct Metrics {

@@ -6,15 +6,15 @@
 
 mod place;
 
-pub(crate) use place::{listening, settings};
 pub use place::dns_servers;
+pub(crate) use place::{listening, settings};
 
 use crate::shared::Shared;
 use fairlead_attach::Node;
 use fairlead_cluster::{AddressChange, Cluster, ClusterError, PublishedAddress};
-use fairlead_store::AttachmentState;
 use fairlead_config::Config;
 use fairlead_dns::{Backend, Change, DnsError, Instance, Record, Server, Zones};
+use fairlead_store::AttachmentState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -121,7 +121,9 @@ impl Keeper<'_> {
     fn heard(&mut self, news: News) -> bool {
         match news {
             News::Own(addresses) => {
-                let own = addresses.iter().filter_map(|a| Some((key(a), instance(a)?)));
+                let own = addresses
+                    .iter()
+                    .filter_map(|a| Some((key(a), instance(a)?)));
                 let before = std::mem::replace(&mut self.own, own.collect());
                 self.touched.extend(before.into_keys());
                 self.touched.extend(self.own.keys().cloned());
@@ -182,8 +184,13 @@ impl Keeper<'_> {
         };
         let theirs = addresses.iter().filter(|a| a.node != self.shared.name);
         let before = std::mem::take(&mut self.others);
-        self.others = theirs.filter_map(|a| Some((key(a), instance(a)?))).collect();
-        let alive = nodes.iter().filter(|row| row.alive).map(|row| row.node.clone());
+        self.others = theirs
+            .filter_map(|a| Some((key(a), instance(a)?)))
+            .collect();
+        let alive = nodes
+            .iter()
+            .filter(|row| row.alive)
+            .map(|row| row.node.clone());
         let alive: BTreeSet<String> = alive.collect();
         let until = Instant::now() + GRACE;
         for node in self.alive.difference(&alive) {
@@ -212,9 +219,8 @@ impl Keeper<'_> {
         }
         let mut changes = Vec::new();
         for key in std::mem::take(&mut self.touched) {
-            let lives = |i: &&Instance| {
-                self.alive.contains(&i.node) || self.missing.contains_key(&i.node)
-            };
+            let lives =
+                |i: &&Instance| self.alive.contains(&i.node) || self.missing.contains_key(&i.node);
             let theirs = || self.others.get(&key).filter(lives);
             let wanted = self.own.get(&key).or_else(theirs).cloned();
             let served = match &wanted {
@@ -269,7 +275,10 @@ impl Keeper<'_> {
 
 /// The key of an address in shared state, the same here.
 fn key(address: &PublishedAddress) -> String {
-    format!("addresses/{}/{}/{}", address.node, address.network, address.ip)
+    format!(
+        "addresses/{}/{}/{}",
+        address.node, address.network, address.ip
+    )
 }
 
 /// What DNS is made of; nothing of an address that is for no object.
@@ -287,9 +296,7 @@ fn instance(address: &PublishedAddress) -> Option<Instance> {
 ///
 /// # Errors
 /// The node's state cannot be read.
-pub fn own_addresses(
-    node: &Node,
-) -> Result<Vec<PublishedAddress>, fairlead_attach::AttachError> {
+pub fn own_addresses(node: &Node) -> Result<Vec<PublishedAddress>, fairlead_attach::AttachError> {
     let name = node.config().node();
     let attachments = node.attachments()?;
     let ready = attachments
@@ -310,8 +317,11 @@ pub fn records(node: &Node, cluster: &Cluster) -> Result<Vec<Record>, String> {
     let settings = settings(config, &BTreeSet::new()).map_err(|e| text(&e))?;
     let mut zones = Zones::new(&settings, place::serial_now());
     let rows = cluster.nodes().map_err(|e| text(&e))?.value;
-    let alive: BTreeSet<String> =
-        rows.into_iter().filter(|row| row.alive).map(|row| row.node).collect();
+    let alive: BTreeSet<String> = rows
+        .into_iter()
+        .filter(|row| row.alive)
+        .map(|row| row.node)
+        .collect();
     let all = cluster.addresses(None).map_err(|e| text(&e))?.value;
     let theirs = all
         .into_iter()

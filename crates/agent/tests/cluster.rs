@@ -97,7 +97,7 @@ fn a_node_is_seen_while_its_agent_lives_and_what_it_holds_stays() {
         });
         agent.stop();
         // It may be started again: only its lease ends its names.
-        assert_eq!(etcd.keys("nodes/"), [node.clone()]);
+        assert_eq!(etcd.keys("nodes/"), std::slice::from_ref(&node));
         until("its lease ends", || etcd.keys("nodes/").is_empty());
         assert_eq!(etcd.keys("addresses/"), [address]);
         let agent = trial.agent();

@@ -2,7 +2,8 @@
 
 use fairlead_plugins::PortMapping;
 use fairlead_types::{
-    ContainerId, IfName, Mac, NameError, Naming, NetworkName, ObjectName, ProtocolError, ResourceName,
+    ContainerId, IfName, Mac, NameError, Naming, NetworkName, ObjectName, ProtocolError,
+    ResourceName,
 };
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -244,7 +244,10 @@ mod tests {
         );
         let words = convert(Kind::Words, r#"sh -c 'a b' "c d" e\ f"#).unwrap();
         assert_eq!(words.elements(), ["sh", "-c", "a b", "c d", "e f"]);
-        assert_eq!(text(Kind::Expose, "80:8001/tcp\n53/udp"), "80/tcp:8001 53/udp");
+        assert_eq!(
+            text(Kind::Expose, "80:8001/tcp\n53/udp"),
+            "80/tcp:8001 53/udp"
+        );
     }
 
     #[test]

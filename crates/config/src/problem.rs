@@ -121,7 +121,9 @@ pub enum Reason {
     #[error("a quote does not end, or a backslash stands at the end")]
     Quotes,
     /// No address of a server of names.
-    #[error("{0:?} is no server: ADDRESS or ADDRESS:PORT is wanted, an IPv6 address with a port in brackets")]
+    #[error(
+        "{0:?} is no server: ADDRESS or ADDRESS:PORT is wanted, an IPv6 address with a port in brackets"
+    )]
     Server(String),
     /// No truth value.
     #[error("true or false is wanted")]

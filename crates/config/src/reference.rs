@@ -157,7 +157,9 @@ impl<'a> Expansion<'a> {
     fn object(&self) -> (&'a str, &'a str) {
         let service = self.config.service.as_ref();
         let parts = service.and_then(|service| service.name.parts());
-        parts.map_or(("root", "cluster"), |(namespace, _, name)| (namespace, name))
+        parts.map_or(("root", "cluster"), |(namespace, _, name)| {
+            (namespace, name)
+        })
     }
 
     /// A keyword of the cluster; nothing stored is an empty text.

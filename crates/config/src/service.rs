@@ -92,7 +92,10 @@ mod tests {
         let of = |key| eval(&config, key);
         assert_eq!(of("container#0.name").as_deref(), Some("shop-web-n1"));
         assert_eq!(of("container#0.type").as_deref(), Some("docker"));
-        assert_eq!(of("container#0.command").as_deref(), Some("a web.shop.svc.clu"));
+        assert_eq!(
+            of("container#0.command").as_deref(),
+            Some("a web.shop.svc.clu")
+        );
         assert_eq!(of("ip#0.expose").as_deref(), Some("80/tcp"));
         assert_eq!(of("ip#0.network").as_deref(), Some("default"));
         assert_eq!(of("DEFAULT.app").as_deref(), Some("a1"));
@@ -115,7 +118,11 @@ mod tests {
         for word in ["ip#0.expose", "\"80\"", "ip#0.netns", "web.conf"] {
             assert!(text.contains(word), "{word}: {text}");
         }
-        let odd = [set("fs#0.dev=x"), set("ip#0.colour=red"), set("ip#0.expose|=80/tcp")];
+        let odd = [
+            set("fs#0.dev=x"),
+            set("ip#0.colour=red"),
+            set("ip#0.expose|=80/tcp"),
+        ];
         let warnings = config.change_service(path, &odd).unwrap();
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert_eq!(eval(&config, "ip#0.expose").as_deref(), Some("80/tcp"));

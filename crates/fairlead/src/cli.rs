@@ -4,9 +4,7 @@ mod node;
 mod service;
 
 pub(crate) use node::{AgentArgs, JoinArgs, LeaveArgs, NodeCommand};
-pub(crate) use service::{
-    CreateArgs, DnsCommand, LookupArgs, RunArgs, ServiceCommand,
-};
+pub(crate) use service::{CreateArgs, DnsCommand, LookupArgs, RunArgs, ServiceCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fairlead_attach::PublishSpec;

@@ -54,8 +54,14 @@ mod tests {
     #[test]
     fn om_names_the_service_before_the_verb() {
         let cases = [
-            ("shop/svc/web start --rid ip#0", "svc start shop/svc/web --rid ip#0"),
-            ("--root=/x a/svc/b set --kw c.d=e", "--root=/x svc set a/svc/b --kw c.d=e"),
+            (
+                "shop/svc/web start --rid ip#0",
+                "svc start shop/svc/web --rid ip#0",
+            ),
+            (
+                "--root=/x a/svc/b set --kw c.d=e",
+                "--root=/x svc set a/svc/b --kw c.d=e",
+            ),
             ("daemon dns dump", "dns dump"),
             ("dns dump", "dns dump"),
             ("net ls", "net ls"),

@@ -65,7 +65,8 @@ impl Services<'_> {
         place: &Place,
     ) -> Result<Plugged, ServiceError> {
         for record in self.attached(&service.name, Some(&ip.resource))? {
-            if is_at(&record, ip, place) {
+            let named = record.naming == naming(service, ip, place);
+            if named && is_at(&record, ip, place) && self.has_wanted(&record, ip) {
                 return Ok(Plugged::Already(record));
             }
             self.unplug(&service.name, &ip.resource, &record.owner)?;
@@ -95,6 +96,15 @@ impl Services<'_> {
             })
         })?;
         Ok(Plugged::Now(attachment))
+    }
+
+    /// Whether a record has the addresses that are asked for, if any are.
+    fn has_wanted(&self, record: &Record, ip: &IpResource) -> bool {
+        if ip.ips.is_empty() {
+            return true;
+        }
+        let had = addresses(self, record);
+        ip.ips.iter().all(|wanted| had.contains(wanted))
     }
 
     fn request(
@@ -154,8 +164,10 @@ fn is_at(record: &Record, ip: &IpResource, place: &Place) -> bool {
     record.state == AttachmentState::Ready
         && record.owner.container == place.container
         && record.owner.network == ip.network
-        && ip.ifname.as_ref().is_none_or(|name| record.owner.ifname == *name)
-        && record.naming.expose == ip.expose
+        && ip
+            .ifname
+            .as_ref()
+            .is_none_or(|name| record.owner.ifname == *name)
         && record.netns.as_ref().is_some_and(is_same)
 }
 

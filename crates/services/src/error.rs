@@ -28,7 +28,9 @@ pub enum ServiceError {
         path: PathBuf,
     },
     /// There is one of that name already.
-    #[error("{object}: {path} is there already; change it with 'fairlead svc set {object} --kw ...'")]
+    #[error(
+        "{object}: {path} is there already; change it with 'fairlead svc set {object} --kw ...'"
+    )]
     Exists {
         /// The service.
         object: ObjectName,

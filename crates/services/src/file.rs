@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(made.unwrap(), []);
         let again = write(&config, &web, "", &[], false).unwrap_err();
         assert!(again.to_string().contains("is there already"), "{again}");
-        assert_eq!(list(&root).unwrap(), [web.clone()]);
+        assert_eq!(list(&root).unwrap(), std::slice::from_ref(&web));
         let error = change(&config, &web, &set("ip#0.expose=80")).unwrap_err();
         assert!(error.to_string().contains("ip#0.expose"), "{error}");
         change(&config, &web, &set("ip#0.nsdev=eth7")).unwrap();
@@ -304,7 +304,15 @@ mod tests {
 
     #[test]
     fn a_name_that_is_no_services_is_refused() {
-        for bad in ["web", "shop/web", "shop/vol/web", "a/svc/b/c", "a/svc/b c", "", "../svc/x"] {
+        for bad in [
+            "web",
+            "shop/web",
+            "shop/vol/web",
+            "a/svc/b/c",
+            "a/svc/b c",
+            "",
+            "../svc/x",
+        ] {
             let error = service_name(bad).unwrap_err().to_string();
             assert!(error.contains("shop/svc/web"), "{bad}: {error}");
         }

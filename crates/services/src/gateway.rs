@@ -73,11 +73,18 @@ impl Services<'_> {
         let spec = &container.spec;
         self.put_gateway(&service, &program(spec), &path, &text)?;
         let engine = self.engines.engine(Kind::Process);
-        if engine.state(spec).is_ok_and(|state| state.running().is_some()) {
+        if engine
+            .state(spec)
+            .is_ok_and(|state| state.running().is_some())
+        {
             let told = engine.signal(spec, Signal::User2);
             told.map_err(ServiceError::engine(object))?;
         }
-        Ok(Some(self.tell(object, Some(&spec.resource), "haproxy reloaded")))
+        Ok(Some(self.tell(
+            object,
+            Some(&spec.resource),
+            "haproxy reloaded",
+        )))
     }
 
     /// The configuration that the sections of a gateway yield.
@@ -174,7 +181,9 @@ fn check(object: &ObjectName, program: &str, path: &Path) -> Result<(), ServiceE
         false => {
             let words = String::from_utf8_lossy(&output.stderr);
             // `[ALERT]    (PID) : WORDS`; the last ones repeat that there were errors.
-            let alerts = words.lines().filter_map(|line| line.strip_prefix("[ALERT]"));
+            let alerts = words
+                .lines()
+                .filter_map(|line| line.strip_prefix("[ALERT]"));
             let alerts = alerts.map(|line| line.split_once(" : ").map_or(line, |(_, text)| text));
             let alerts: Vec<&str> = alerts.take(3).map(str::trim).collect();
             Err(refused(match alerts.is_empty() {

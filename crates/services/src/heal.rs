@@ -7,6 +7,7 @@ use crate::service::{IpResource, Service};
 use crate::{Done, ServiceError, Services, file};
 use fairlead_kernel::NetNs;
 use fairlead_store::{Attachment as Record, AttachmentState, StartedService};
+use fairlead_types::{ObjectName, ResourceName};
 
 impl Services<'_> {
     /// Whether every address that a started service had last is where it was: a look at
@@ -38,9 +39,22 @@ impl Services<'_> {
         if self.record(object)?.is_none() {
             return Ok(Vec::new());
         }
-        let service = self.read(object)?;
         let mut done = Vec::new();
         let mut errors = Vec::new();
+        let service = match self.read(object) {
+            Ok(service) => service,
+            // What is gone is gone whatever the file says.
+            Err(error) => {
+                self.forget_dead(object, |_| true)?;
+                return Err(error);
+            }
+        };
+        let is_declared =
+            |resource: &ResourceName| service.ips.iter().any(|ip| ip.resource == *resource);
+        for resource in self.forget_dead(object, |resource| !is_declared(resource))? {
+            let what = "its namespace is gone, and the file has it no more: detached";
+            done.push(self.tell(object, Some(&resource), what));
+        }
         // Those that were never had are for a start to make.
         let had = |ip: &&IpResource| started.addresses.contains_key(&ip.resource);
         for ip in service.ips.iter().filter(had) {
@@ -54,11 +68,27 @@ impl Services<'_> {
         Ok(done)
     }
 
-    fn heal_one(
+    /// Takes away what is left of addresses in namespaces that are gone, of the resources
+    /// that are meant; returns which.
+    fn forget_dead(
         &self,
-        service: &Service,
-        ip: &IpResource,
-    ) -> Result<Option<String>, ServiceError> {
+        object: &ObjectName,
+        is_meant: impl Fn(&ResourceName) -> bool,
+    ) -> Result<Vec<ResourceName>, ServiceError> {
+        let mut forgotten = Vec::new();
+        for record in self.attached(object, None)? {
+            let Some(resource) = record.resource.clone().filter(&is_meant) else {
+                continue;
+            };
+            if !is_live(&record) {
+                self.unplug(object, &resource, &record.owner)?;
+                forgotten.push(resource);
+            }
+        }
+        Ok(forgotten)
+    }
+
+    fn heal_one(&self, service: &Service, ip: &IpResource) -> Result<Option<String>, ServiceError> {
         let records = self.attached(&service.name, Some(&ip.resource))?;
         if records.iter().any(is_live) {
             return Ok(None);
@@ -74,10 +104,16 @@ impl Services<'_> {
         match self.plug(service, ip, &place)? {
             crate::address::Plugged::Already(_) => Ok(None),
             crate::address::Plugged::Now(attachment) => {
-                let ips: Vec<String> =
-                    attachment.addresses.iter().map(ToString::to_string).collect();
+                let ips: Vec<String> = attachment
+                    .addresses
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
                 let (network, ifname) = (&attachment.owner.network, &attachment.owner.ifname);
-                Ok(Some(format!("{} of {network} on {ifname} again", ips.join(" "))))
+                Ok(Some(format!(
+                    "{} of {network} on {ifname} again",
+                    ips.join(" ")
+                )))
             }
         }
     }
@@ -102,5 +138,8 @@ impl Services<'_> {
 
 fn is_live(record: &Record) -> bool {
     record.state == AttachmentState::Ready
-        && record.netns.as_ref().is_none_or(fairlead_store::NetnsRef::is_live)
+        && record
+            .netns
+            .as_ref()
+            .is_none_or(fairlead_store::NetnsRef::is_live)
 }

@@ -1,11 +1,12 @@
 //! What depends on what: containers share the namespaces of others, addresses go into
 //! containers.
 
-use crate::engine::{Kind, Network};
-use crate::service::{Container, IpResource, Service};
 use crate::ServiceError;
+use crate::engine::{Kind, Network};
+use crate::gateway::{Listen, Rule};
+use crate::service::{Container, IpResource, Service};
 use fairlead_types::{ObjectName, ResourceName};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One step of a start. A stop takes them in reverse.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +51,9 @@ pub(crate) fn containers(
             )));
         }
         if matches!(found.spec.kind, Kind::Lxc) {
-            return Err(wrong("containers of type lxc do not share a namespace".to_owned()));
+            return Err(wrong(
+                "containers of type lxc do not share a namespace".to_owned(),
+            ));
         }
     }
     let mut ordered: Vec<Container> = Vec::new();
@@ -74,7 +77,13 @@ pub(crate) fn containers(
 fn name_shared(containers: &mut [Container]) {
     let names: Vec<(ResourceName, String, Network)> = containers
         .iter()
-        .map(|c| (c.spec.resource.clone(), c.spec.name.clone(), c.spec.network.clone()))
+        .map(|c| {
+            (
+                c.spec.resource.clone(),
+                c.spec.name.clone(),
+                c.spec.network.clone(),
+            )
+        })
         .collect();
     for container in containers {
         let Some(shared) = &container.shares else {
@@ -97,17 +106,28 @@ fn cycle(object: &ObjectName, waiting: &[Container]) -> ServiceError {
     let mut way: Vec<&ResourceName> = Vec::new();
     while !way.contains(&&at.spec.resource) {
         way.push(&at.spec.resource);
-        let next = waiting.iter().find(|c| Some(&c.spec.resource) == at.shares.as_ref());
+        let next = waiting
+            .iter()
+            .find(|c| Some(&c.spec.resource) == at.shares.as_ref());
         match next {
             Some(next) => at = next,
             None => break,
         }
     }
-    let start = way.iter().position(|r| **r == at.spec.resource).unwrap_or(0);
+    let start = way
+        .iter()
+        .position(|r| **r == at.spec.resource)
+        .unwrap_or(0);
     let mut circle: Vec<&str> = way[start..].iter().map(|r| r.as_str()).collect();
     circle.push(at.spec.resource.as_str());
-    let shared = at.shares.clone().unwrap_or_else(|| at.spec.resource.clone());
-    let reason = format!("the containers wait for each other: {}", circle.join(" -> "));
+    let shared = at
+        .shares
+        .clone()
+        .unwrap_or_else(|| at.spec.resource.clone());
+    let reason = format!(
+        "the containers wait for each other: {}",
+        circle.join(" -> ")
+    );
     keyword(object, at, &shared, reason)
 }
 
@@ -126,63 +146,106 @@ fn keyword(
     }
 }
 
-/// Addresses go where they can be had, each name of an interface once in a namespace.
+/// Addresses go where they can be had, each name of an interface once in a namespace, each
+/// port of the node to one place; a gateway has something to do, and does not contradict
+/// itself.
 pub(crate) fn check(service: &Service) -> Result<(), ServiceError> {
     let mut interfaces = BTreeSet::new();
     let mut ports = BTreeSet::new();
     for ip in &service.ips {
-        let wrong = |keyword, value: Option<String>, reason: String| ServiceError::Keyword {
-            object: service.name.clone(),
-            resource: ip.resource.clone(),
-            keyword,
-            value,
-            reason,
-        };
-        if let Some(name) = &ip.container {
-            let value = Some(name.to_string());
-            let Some(container) = service.container(name) else {
-                let reason = "the service has no such container".to_owned();
-                return Err(wrong(ip.netns_keyword, value, reason));
-            };
-            if container.spec.network == Network::Host {
-                let reason = "this container has the node's own namespace; take its netns = host away";
-                return Err(wrong(ip.netns_keyword, value, reason.to_owned()));
-            }
-            if let Some(shared) = &container.shares {
-                let reason = format!("this container shares the namespace of {shared}; name that one");
-                return Err(wrong(ip.netns_keyword, value, reason));
-            }
-            if container.spec.kind == Kind::Process {
-                let reason = "a program has the service's own namespace; leave netns out".to_owned();
-                return Err(wrong(ip.netns_keyword, value, reason));
-            }
-        }
+        check_place(service, ip)?;
+        let wrong = |keyword, value, reason| wrong(service, &ip.resource, keyword, value, reason);
         if let Some(ifname) = &ip.ifname
             && !interfaces.insert((ip.container.clone(), ifname.clone()))
         {
             let reason = "another address of the same namespace has this interface".to_owned();
             return Err(wrong("nsdev", Some(ifname.to_string()), reason));
         }
-        let mapped = ip.expose.iter().filter_map(|e| Some((e.host_port?, e.protocol)));
-        for (port, protocol) in mapped {
+        let mapped = ip.expose.iter();
+        for (port, protocol) in mapped.filter_map(|e| Some((e.host_port?, e.protocol))) {
             if !ports.insert((port, protocol)) {
-                let reason = format!("port {port}/{protocol} of the node leads to another address of the service");
+                let reason = format!(
+                    "port {port}/{protocol} of the node leads to another address of the service"
+                );
                 return Err(wrong("expose", None, reason));
             }
         }
     }
-    if service.rules.is_empty() && service.containers.iter().any(|c| c.is_gateway) {
-        let gateway = service.containers.iter().find(|c| c.is_gateway);
-        let resource = gateway.map(|c| c.spec.resource.clone());
-        return Err(ServiceError::Keyword {
-            object: service.name.clone(),
-            resource: resource.unwrap_or_else(|| service.containers[0].spec.resource.clone()),
-            keyword: "type",
-            value: Some("haproxy".to_owned()),
-            reason: "there is no section ingress#N that says what it is to do".to_owned(),
-        });
+    check_gateway(service)
+}
+
+/// The container that gets an address has a namespace of its own.
+fn check_place(service: &Service, ip: &IpResource) -> Result<(), ServiceError> {
+    let Some(name) = &ip.container else {
+        return Ok(());
+    };
+    let reason = match service.container(name) {
+        None => "the service has no such container".to_owned(),
+        Some(container) if container.spec.network == Network::Host => {
+            "this container has the node's own namespace; take its netns = host away".to_owned()
+        }
+        Some(container) if container.spec.kind == Kind::Process => {
+            "a program has the service's own namespace; leave netns out".to_owned()
+        }
+        Some(container) => match &container.shares {
+            None => return Ok(()),
+            Some(shared) => {
+                format!("this container shares the namespace of {shared}; name that one")
+            }
+        },
+    };
+    let value = Some(name.to_string());
+    Err(wrong(
+        service,
+        &ip.resource,
+        ip.netns_keyword,
+        value,
+        reason,
+    ))
+}
+
+fn check_gateway(service: &Service) -> Result<(), ServiceError> {
+    let gateway = service.containers.iter().find(|c| c.is_gateway);
+    if let Some(gateway) = gateway.filter(|_| service.rules.is_empty()) {
+        let reason = "there is no section ingress#N that says what it is to do".to_owned();
+        let (resource, value) = (&gateway.spec.resource, Some("haproxy".to_owned()));
+        return Err(wrong(service, resource, "type", value, reason));
+    }
+    let mut taken: BTreeMap<Listen, &Rule> = BTreeMap::new();
+    for rule in &service.rules {
+        for listen in &rule.listen {
+            let Some(other) = taken.insert(*listen, rule) else {
+                continue;
+            };
+            // What is no HTTP says nothing by which two rules could be told apart.
+            if rule.http && other.http && rule.resource != other.resource {
+                continue;
+            }
+            let reason = format!(
+                "{} listens there already; only rules of mode = http share a port",
+                other.resource
+            );
+            let value = Some(listen.to_string());
+            return Err(wrong(service, &rule.resource, "listen", value, reason));
+        }
     }
     Ok(())
+}
+
+fn wrong(
+    service: &Service,
+    resource: &ResourceName,
+    keyword: &'static str,
+    value: Option<String>,
+    reason: String,
+) -> ServiceError {
+    ServiceError::Keyword {
+        object: service.name.clone(),
+        resource: resource.clone(),
+        keyword,
+        value,
+        reason,
+    }
 }
 
 /// The steps of a start: the service's own namespace and the addresses in it, so that a
@@ -233,7 +296,11 @@ pub(crate) fn steps_of<'a>(
     }
     // Behind the one it is shared with, so one pass from the end finds all.
     for container in service.containers.iter().rev() {
-        if let Some(shared) = container.shares.as_ref().filter(|_| wanted.contains(&container.spec.resource)) {
+        if let Some(shared) = container
+            .shares
+            .as_ref()
+            .filter(|_| wanted.contains(&container.spec.resource))
+        {
             wanted.insert(shared);
         }
     }

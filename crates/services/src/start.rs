@@ -96,10 +96,7 @@ impl Services<'_> {
 
 impl Start<'_, '_> {
     /// Records that the service is started, before anything of it is.
-    fn record(
-        &mut self,
-        before: &BTreeMap<ResourceName, Vec<IpAddr>>,
-    ) -> Result<(), ServiceError> {
+    fn record(&mut self, before: &BTreeMap<ResourceName, Vec<IpAddr>>) -> Result<(), ServiceError> {
         let name = &self.service.name;
         if self.services.record(name)?.is_none() {
             self.undo.push(Undo::Record);
@@ -166,7 +163,8 @@ impl Start<'_, '_> {
                 spec: spec.clone(),
                 ..container.clone()
             };
-            self.undo.push(Undo::Container(Box::new(undo), started.created));
+            self.undo
+                .push(Undo::Container(Box::new(undo), started.created));
             let pid = started.running.pid;
             self.note(
                 Some(resource),
@@ -203,10 +201,12 @@ impl Start<'_, '_> {
             Plugged::Already(record) => addresses(self.services, &record),
             Plugged::Now(attachment) => {
                 let owner = attachment.owner.clone();
-                self.undo
-                    .push(Undo::Attachment(ip.resource.clone(), owner));
-                let ips: Vec<String> =
-                    attachment.addresses.iter().map(ToString::to_string).collect();
+                self.undo.push(Undo::Attachment(ip.resource.clone(), owner));
+                let ips: Vec<String> = attachment
+                    .addresses
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
                 let (network, ifname) = (&attachment.owner.network, &attachment.owner.ifname);
                 self.note(
                     Some(&ip.resource),

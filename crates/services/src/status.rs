@@ -137,18 +137,15 @@ impl Services<'_> {
             resource: spec.resource.clone(),
             kind: spec.kind.to_string(),
             status,
-            label: format!("{} {} {what}", spec.kind, spec.name).trim_end().to_owned(),
+            label: format!("{} {} {what}", spec.kind, spec.name)
+                .trim_end()
+                .to_owned(),
             log,
             info: None,
         }
     }
 
-    fn ip_status(
-        &self,
-        service: &Service,
-        ip: &IpResource,
-        records: &[Record],
-    ) -> ResourceStatus {
+    fn ip_status(&self, service: &Service, ip: &IpResource, records: &[Record]) -> ResourceStatus {
         let own = |record: &&Record| record.resource.as_ref() == Some(&ip.resource);
         let record = records.iter().find(own);
         let mut status = ResourceStatus {
@@ -162,7 +159,9 @@ impl Services<'_> {
         let Some(record) = record else {
             let namespace = service.namespace();
             if ip.container.is_none() && NetNs::open(&namespace).is_err() {
-                status.log.push(format!("there is no namespace {}", namespace.display()));
+                status
+                    .log
+                    .push(format!("there is no namespace {}", namespace.display()));
             }
             return status;
         };
@@ -198,11 +197,13 @@ fn missing(record: &Record, ips: &[IpAddr]) -> Option<String> {
     if !netns.is_live() {
         return Some(format!("the namespace {path} is gone"));
     }
-    let look = NetNs::open(&netns.path).and_then(|ns| Route::open_in(&ns)).and_then(|mut route| {
-        let link = route.link(&record.owner.ifname)?;
-        let Some(link) = link else { return Ok(None) };
-        Ok(Some(route.addresses(link.index)?))
-    });
+    let look = NetNs::open(&netns.path)
+        .and_then(|ns| Route::open_in(&ns))
+        .and_then(|mut route| {
+            let link = route.link(&record.owner.ifname)?;
+            let Some(link) = link else { return Ok(None) };
+            Ok(Some(route.addresses(link.index)?))
+        });
     match look {
         Err(error) => Some(error.to_string()),
         Ok(None) => Some(format!("{path} has no interface {}", record.owner.ifname)),

@@ -88,7 +88,8 @@ impl Services<'_> {
             Ok(service) => stop.steps(&service, only)?,
             Err(error) if only.is_empty() => {
                 // What was recorded can be taken back whatever became of the file.
-                if !matches!(error, ServiceError::Missing { .. }) || self.record(object)?.is_none() {
+                if !matches!(error, ServiceError::Missing { .. }) || self.record(object)?.is_none()
+                {
                     stop.errors.push(error);
                 }
             }
@@ -191,7 +192,11 @@ fn needing(
     }
     let mut wanted: BTreeSet<ResourceName> = only.iter().cloned().collect();
     for container in &service.containers {
-        if container.shares.as_ref().is_some_and(|c| wanted.contains(c)) {
+        if container
+            .shares
+            .as_ref()
+            .is_some_and(|c| wanted.contains(c))
+        {
             wanted.insert(container.spec.resource.clone());
         }
     }

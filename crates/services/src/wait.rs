@@ -91,11 +91,7 @@ fn until_known(
 }
 
 /// The first address that a server does not give.
-fn lacking(
-    server: SocketAddr,
-    name: &str,
-    addresses: &[IpAddr],
-) -> Result<Option<IpAddr>, String> {
+fn lacking(server: SocketAddr, name: &str, addresses: &[IpAddr]) -> Result<Option<IpAddr>, String> {
     for ip in addresses {
         let kind = match ip {
             IpAddr::V4(_) => RType::A,

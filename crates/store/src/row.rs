@@ -5,7 +5,10 @@ use rusqlite::{Row, types::Type};
 use std::str::FromStr;
 
 /// Reads a column through the check that its type has.
-pub(crate) fn name<T: FromStr<Err = NameError>>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
+pub(crate) fn name<T: FromStr<Err = NameError>>(
+    row: &Row<'_>,
+    index: usize,
+) -> rusqlite::Result<T> {
     let text = row.get_ref(index)?.as_str()?;
     text.parse().map_err(|error: NameError| bad(index, error))
 }

@@ -114,11 +114,15 @@ mod tests {
         let ip: ResourceName = ResourceName::new("ip#0").unwrap();
         let address: IpAddr = "10.0.0.2".parse().unwrap();
         let mut store = open("one");
-        store.write(|tx| tx.service_addresses(&web, &ip, &[address])).unwrap();
+        store
+            .write(|tx| tx.service_addresses(&web, &ip, &[address]))
+            .unwrap();
         assert_eq!(store.view().service(&web).unwrap(), None);
         for _ in 0..2 {
             store.write(|tx| tx.service_started(&web)).unwrap();
-            store.write(|tx| tx.service_addresses(&web, &ip, &[address])).unwrap();
+            store
+                .write(|tx| tx.service_addresses(&web, &ip, &[address]))
+                .unwrap();
         }
         let known = open("one").view().services().unwrap();
         assert_eq!(known.len(), 1);

@@ -34,7 +34,11 @@ fn shows(shop: &Shop, options: &str, nodes: &[usize]) {
     eventually(patience(), || {
         let shown = page(&shop.cluster, options);
         left.retain(|page| *page != shown);
-        if left.is_empty() { Ok(()) } else { Err((shown, left.clone())) }
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err((shown, left.clone()))
+        }
     });
 }
 
@@ -43,7 +47,10 @@ fn connections_from_outside_reach_all_instances_and_go_round_a_dead_node() {
     let mut shop = Shop::open();
     let addresses = [shop.start(1), shop.start(2), shop.start(3)];
     shop.answer(&[1], WEB, &addresses, SOON);
-    declare(&shop, &["ingress#0.listen=8080", "ingress#0.host=www.example.com"]);
+    declare(
+        &shop,
+        &["ingress#0.listen=8080", "ingress#0.host=www.example.com"],
+    );
     let front = shop.cluster.v4(1);
     let options = format!("-H Host:www.example.com http://{front}:8080/");
     shows(&shop, &options, &[1, 2, 3]);
@@ -58,7 +65,10 @@ fn connections_from_outside_reach_all_instances_and_go_round_a_dead_node() {
     }
     shop.answer(&[1, 2], WEB, &addresses[..2], DEAD);
     shows(&shop, &options, &[1, 2]);
-    let status = shop.node(1).sh("fairlead svc status shop/svc/gw -o json").json();
+    let status = shop
+        .node(1)
+        .sh("fairlead svc status shop/svc/gw -o json")
+        .json();
     assert_eq!(status["avail"], "up");
     shop.node(1).sh("fairlead svc stop shop/svc/gw").done();
     assert!(page(&shop.cluster, &options).contains("curl: (7)"));
@@ -79,7 +89,15 @@ fn a_gateway_follows_its_file_without_losing_a_connection() {
         .cluster
         .outside()
         .command("curl")
-        .args(["-sS", "--max-time", "60", "--limit-rate", "10M", "-o", "/dev/null"])
+        .args([
+            "-sS",
+            "--max-time",
+            "60",
+            "--limit-rate",
+            "10M",
+            "-o",
+            "/dev/null",
+        ])
         .args(["-w", "%{http_code} %{size_download}"])
         .arg(format!("http://{front}:8080/large"))
         .stdout(Stdio::piped())
@@ -92,7 +110,10 @@ fn a_gateway_follows_its_file_without_losing_a_connection() {
         )
         .silent();
     shows(&shop, &format!("http://{front}:8081/"), &[1, 2]);
-    assert!(download.try_wait().expect("a state").is_none(), "the download is over too early");
+    assert!(
+        download.try_wait().expect("a state").is_none(),
+        "the download is over too early"
+    );
     let done = download.wait_with_output().expect("curl's output");
     assert_eq!(String::from_utf8_lossy(&done.stdout), "200 41943040");
     bad_is_never_put_in_place(&shop, &front);
@@ -103,7 +124,8 @@ fn bad_is_never_put_in_place(shop: &Shop, front: &str) {
     let node = shop.node(1);
     let file = "$FAIRLEAD_ROOT/var/lib/fairlead/gateways/shop.svc.gw/haproxy.cfg";
     let before = node.sh(&format!("cat {file}")).done();
-    node.sh("fairlead svc set shop/svc/gw --kw ingress#0.certificate=/no/such.pem").silent();
+    node.sh("fairlead svc set shop/svc/gw --kw ingress#0.certificate=/no/such.pem")
+        .silent();
     eventually(patience(), || {
         let log = shop.agents[0].daemon.log();
         if log.contains("haproxy refuses") && log.contains("/no/such.pem") {
@@ -115,11 +137,16 @@ fn bad_is_never_put_in_place(shop: &Shop, front: &str) {
     assert_eq!(node.sh(&format!("cat {file}")).done(), before);
     shows(shop, &format!("http://{front}:8080/"), &[1, 2]);
     // A start with it fails with HAProxy's words, and stops nothing that runs.
-    node.sh("fairlead svc restart shop/svc/gw").fails(&["shop/svc/gw", "haproxy", "/no/such.pem"]);
-    node.sh("fairlead svc set shop/svc/gw --kw ingress#0.path=nothing").fails(&["ingress#0.path"]);
-    node.sh("fairlead svc set shop/svc/gw --kw ingress#0.backend=web").fails(&["ingress#0.backend"]);
-    node.sh("fairlead svc set shop/svc/gw --kw ingress#0.port=80/tcp:81").fails(&["ingress#0.port"]);
-    node.sh("fairlead svc set shop/svc/gw --kw ingress#0.listen=x").fails(&["ingress#0.listen"]);
+    node.sh("fairlead svc restart shop/svc/gw")
+        .fails(&["shop/svc/gw", "haproxy", "/no/such.pem"]);
+    node.sh("fairlead svc set shop/svc/gw --kw ingress#0.path=nothing")
+        .fails(&["ingress#0.path"]);
+    node.sh("fairlead svc set shop/svc/gw --kw ingress#0.backend=web")
+        .fails(&["ingress#0.backend"]);
+    node.sh("fairlead svc set shop/svc/gw --kw ingress#0.port=80/tcp:81")
+        .fails(&["ingress#0.port"]);
+    node.sh("fairlead svc set shop/svc/gw --kw ingress#0.listen=x")
+        .fails(&["ingress#0.listen"]);
 }
 
 #[test]
@@ -166,7 +193,10 @@ fn tls_hosts_and_paths_lead_to_their_services() {
         if shown == "api\n" { Ok(()) } else { Err(shown) }
     });
     // The beginning of a word is no path.
-    assert!(page(&shop.cluster, &with("/v1x")).contains("404"), "web has no such page");
+    assert!(
+        page(&shop.cluster, &with("/v1x")).contains("404"),
+        "web has no such page"
+    );
     renewed(&shop, &front, &authority, pem);
 }
 
@@ -177,7 +207,12 @@ fn renewed(shop: &Shop, front: &str, authority: &Authority, pem: &str) {
             "echo | openssl s_client -connect {front}:443 -servername www.example.com 2>/dev/null \
              | openssl x509 -noout -fingerprint"
         );
-        let output = shop.cluster.outside().command("sh").args(["-c", &line]).output();
+        let output = shop
+            .cluster
+            .outside()
+            .command("sh")
+            .args(["-c", &line])
+            .output();
         String::from_utf8_lossy(&output.expect("openssl").stdout).into_owned()
     };
     let before = serial();
@@ -186,6 +221,10 @@ fn renewed(shop: &Shop, front: &str, authority: &Authority, pem: &str) {
     shop.node(1).sh(pem).silent();
     eventually(patience() + Duration::from_secs(5), || {
         let now = serial();
-        if now != before && now.contains("Fingerprint=") { Ok(()) } else { Err(now) }
+        if now != before && now.contains("Fingerprint=") {
+            Ok(())
+        } else {
+            Err(now)
+        }
     });
 }

@@ -2,6 +2,7 @@
 
 use fairlead_tests::{Agent, Cgroups, Docker, Lxc, Node, Place, Podman, eventually, patience};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::process::Command;
 
@@ -19,7 +20,7 @@ const SERVE: &str = "mkdir -p /www; hostname >/www/index.html; httpd -p 80 -h /w
 
 /// A node with the networks `back` and `front`. What ends first is declared first.
 pub(crate) struct Case {
-    pub(crate) agent: Option<Agent>,
+    agent: RefCell<Option<Agent>>,
     pub(crate) docker: Option<Docker>,
     podman: Option<Podman>,
     lxc: Option<Lxc>,
@@ -53,7 +54,7 @@ impl Case {
             node.sh(&format!("fairlead detach {place}")).done();
         }
         drop(first);
-        let agent = Some(Agent::start(&node));
+        let agent = RefCell::new(Some(Agent::start(&node)));
         Self {
             agent,
             docker,
@@ -63,6 +64,15 @@ impl Case {
             _cgroups: cgroups,
             node,
         }
+    }
+
+    /// Ends the agent until [`Case::start_agent`].
+    pub(crate) fn end_agent(&self) {
+        drop(self.agent.take());
+    }
+
+    pub(crate) fn start_agent(&self) {
+        self.agent.replace(Some(Agent::start(&self.node)));
     }
 
     /// The keywords of `container#NUMBER` of the service `shop/svc/NAME`, a web server.

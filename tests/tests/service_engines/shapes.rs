@@ -28,14 +28,15 @@ fn a_service_has_two_networks_and_two_containers(kind: Kind) {
     case.answers("box1.web.shop.svc.clu", "10.31.0.3");
     assert_eq!(case.serves(8001), "box1");
     // One of the two networks goes and comes.
+    case.end_agent();
     case.node
         .sh("fairlead svc stop shop/svc/web --rid ip#0")
         .done();
     assert_eq!(inside.link_names(), ["eth1", "lo"]);
-    case.answers("web.shop.svc.clu", "10.31.0.3");
     assert_eq!(case.status("web")["avail"], "warn");
     case.start("web");
     assert_eq!(inside.link_names(), ["eth0", "eth1", "lo"]);
+    case.start_agent();
     case.answers("web.shop.svc.clu", "10.30.0.3\n10.31.0.3");
     // A restart of the container takes all with it that is in its namespace.
     case.node
@@ -85,11 +86,61 @@ fn interfaces_have_the_names_that_are_asked_for_and_a_program_stands_beside() {
     let told = case.start("web");
     assert!(told.contains("a restart makes it anew"), "{told}");
     assert_eq!(case.inside("web", 0).link_names(), ["data8", "lo"]);
+    let set = "fairlead svc set shop/svc/web --kw ip#0.ipaddr=10.30.0.78 \
+        --kw ip#0.dns_name_suffix=-y --kw DEFAULT.app=sales";
+    case.node.sh(set).silent();
+    case.start("web");
+    let inside = case.inside("web", 0);
+    assert_eq!(inside.addresses("data8"), ["10.30.0.78/24"]);
+    let hostname = inside.script("hostname").expect("a host name");
+    let name = format!("{}-y.web.shop.svc.clu", hostname.trim());
+    case.answers(&name, "10.30.0.78");
+    case.answers("web.sales.svc.clu", "10.30.0.78\n10.31.0.3");
     case.node.sh("fairlead svc restart shop/svc/web").done();
     let page = case
         .node
-        .run("curl -sS --retry 20 --retry-connrefused --retry-delay 1 http://10.30.0.77/");
+        .run("curl -sS --retry 20 --retry-connrefused --retry-delay 1 http://10.30.0.78/");
     assert_eq!(page.trim(), "new");
-    case.answers("new.web.shop.svc.clu", "10.30.0.77");
+    case.answers("new-y.web.shop.svc.clu", "10.30.0.78");
     case.stop("web");
+}
+
+/// Engines switch version 6 off where they have no use for it.
+fn a_container_has_addresses_of_both_families(kind: Kind) {
+    let case = Case::new(kind);
+    case.node.networks(&["dual=10.40.0.0/24 fd00:40::/64"]);
+    let text = case
+        .web("web", 8001)
+        .replace("network = back", "network = dual");
+    case.create("web", &text);
+    case.start("web");
+    let inside = case.inside("web", 0);
+    let addresses = inside.addresses("eth0");
+    assert_eq!(addresses, ["10.40.0.2/24", "fd00:40::2/64"]);
+    case.answers("web.shop.svc.clu", "10.40.0.2");
+    case.answers("AAAA web.shop.svc.clu", "fd00:40::2");
+    case.serves(8001);
+    for address in ["10.40.0.2", "[fd00:40::2]", "[2001:db8::1]:8001"] {
+        let place: Box<dyn Fn(&str) -> String> = match address.contains("8001") {
+            true => Box::new(|line| case.node.outside().run(line)),
+            false => Box::new(|line| case.node.run(line)),
+        };
+        let page = place(&format!("curl -sS -g --max-time 5 http://{address}/"));
+        assert!(!page.trim().is_empty(), "{address}");
+    }
+    let resolver = inside.script("cat /etc/resolv.conf").expect("resolv.conf");
+    for server in ["nameserver 10.40.0.1", "nameserver fd00:40::1"] {
+        assert!(resolver.contains(server), "{resolver}");
+    }
+    case.stop("web");
+}
+
+#[test]
+fn both_families_with_docker() {
+    a_container_has_addresses_of_both_families(Kind::Docker);
+}
+
+#[test]
+fn both_families_with_podman() {
+    a_container_has_addresses_of_both_families(Kind::Podman);
 }

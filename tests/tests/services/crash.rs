@@ -18,7 +18,11 @@ fn is_whole(node: &Node, what: &str) {
     let sandbox = node.existing("shop.svc.web");
     assert_eq!(sandbox.addresses("eth0").len(), 1, "{what}");
     let attached = node.sh("fairlead ls -o json").json();
-    assert_eq!(attached.as_array().map(Vec::len), Some(1), "{what}: {attached}");
+    assert_eq!(
+        attached.as_array().map(Vec::len),
+        Some(1),
+        "{what}: {attached}"
+    );
     let _server = Server::start(&sandbox, Transport::Tcp, 80, "whole");
     let reply = Transport::Tcp.ask(&node.outside(), "198.51.100.1", 8001);
     assert_eq!(reply.text, "whole", "{what}");
@@ -61,7 +65,9 @@ fn a_stop_that_is_killed_is_finished_by_the_next() {
         let prepare = || {
             node.sh(START).done();
         };
-        kills += killed_at_each(&node, syscall, STOP, prepare, |what| is_gone(&node, &before, what));
+        kills += killed_at_each(&node, syscall, STOP, prepare, |what| {
+            is_gone(&node, &before, what)
+        });
     }
     assert!(kills > 3, "only {kills} kills");
 }

@@ -106,7 +106,10 @@ pub fn dns_servers(config: &Config) -> Result<Vec<SocketAddr>, String> {
     }
     let port = port(config).map_err(|e| e.to_string())?;
     let declared = config.dns().map_err(|e| e.to_string())?;
-    Ok(declared.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+    Ok(declared
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, port))
+        .collect())
 }
 
 /// The socket for PowerDNS, for the user and group that are declared.

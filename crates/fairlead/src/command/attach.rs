@@ -29,7 +29,11 @@ pub(crate) fn attach(context: &Context, arguments: AttachArgs) -> Result<Status>
         naming: Naming {
             hostname: arguments.hostname,
             app: None,
-            expose: arguments.expose.into_iter().flat_map(|list| list.0).collect(),
+            expose: arguments
+                .expose
+                .into_iter()
+                .flat_map(|list| list.0)
+                .collect(),
         },
     };
     let attachment = context.node()?.attach(&request)?;

@@ -163,7 +163,10 @@ fn first_answer(
             Err(error) => failed.push(error.to_string()),
         }
     }
-    bail!("no server answers: {}; does the agent run", failed.join("; "))
+    bail!(
+        "no server answers: {}; does the agent run",
+        failed.join("; ")
+    )
 }
 
 #[cfg(test)]

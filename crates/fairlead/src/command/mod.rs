@@ -4,13 +4,13 @@ mod agent;
 mod attach;
 mod cni;
 mod config;
+mod dns;
 mod doctor;
 mod install;
 mod ip;
 mod net;
 mod net_status;
 mod node;
-mod dns;
 mod service;
 
 use crate::cli::{Cli, Command};

@@ -42,13 +42,13 @@ pub(crate) fn run(context: &Context, command: ServiceCommand) -> Result<Status> 
         ServiceCommand::Status { service } => status(context, service.as_deref()),
         ServiceCommand::Start(arguments) => {
             act(context, &arguments, |s, object, rid| s.start(object, rid))
-        },
+        }
         ServiceCommand::Stop(arguments) => {
             act(context, &arguments, |s, object, rid| s.stop(object, rid))
-        },
+        }
         ServiceCommand::Restart(arguments) => {
             act(context, &arguments, |s, object, rid| s.restart(object, rid))
-        },
+        }
         ServiceCommand::Rm { service, force } => {
             let object = services::service_name(&service)?;
             working(context, |services| services.remove(&object, force))
@@ -98,7 +98,10 @@ fn edit(context: &Context, service: &str) -> Result<Status> {
     let status = written_or_refused(written)?;
     if status != Status::Done {
         let (_, kept) = file.keep()?;
-        note(format_args!("fairlead: what was edited is {}", kept.display()));
+        note(format_args!(
+            "fairlead: what was edited is {}",
+            kept.display()
+        ));
     }
     Ok(status)
 }
@@ -112,7 +115,10 @@ fn open_editor(file: &Path) -> Result<()> {
     let chosen = chosen.to_string_lossy().into_owned();
     let mut words = chosen.split_whitespace();
     let program = words.next().unwrap_or_default();
-    let ended = std::process::Command::new(program).args(words).arg(file).status();
+    let ended = std::process::Command::new(program)
+        .args(words)
+        .arg(file)
+        .status();
     let ended = ended.with_context(|| format!("cannot start the editor {program}"))?;
     if !ended.success() {
         bail!("the editor {program} failed ({ended}); nothing is changed");
@@ -250,7 +256,9 @@ fn status(context: &Context, service: Option<&str>) -> Result<Status> {
                 ]);
             }
         }
-        context.output.table(&["SERVICE", "STATUS", "LABEL", "LOG"], rows)
+        context
+            .output
+            .table(&["SERVICE", "STATUS", "LABEL", "LOG"], rows)
     };
     match (service, all.as_slice()) {
         (Some(_), [one]) => context.output.show(one, |_| rows(&all))?,
@@ -297,7 +305,12 @@ fn list(context: &Context) -> Result<Status> {
         };
         let row = |(object, known): (&String, &Known)| {
             let declared = if known.declared { "yes" } else { "no" };
-            vec![object.clone(), declared.into(), join(&known.nodes), join(&known.addresses)]
+            vec![
+                object.clone(),
+                declared.into(),
+                join(&known.nodes),
+                join(&known.addresses),
+            ]
         };
         let header = ["SERVICE", "DECLARED HERE", "NODES", "ADDRESSES"];
         context.output.table(&header, all.iter().map(row).collect())

@@ -63,15 +63,21 @@ fn by_listen(rules: &[Rule]) -> BTreeMap<Listen, Vec<&Rule>> {
 
 fn frontend(text: &mut String, listen: Listen, rules: &[&Rule]) {
     let name = listen.to_string();
-    let name = name.trim_start_matches(':').replace([':', '[', ']', '.'], "_");
+    let name = name
+        .trim_start_matches(':')
+        .replace([':', '[', ']', '.'], "_");
     let http = rules.iter().any(|rule| rule.http);
     let mode = if http { "http" } else { "tcp" };
     let certificates: BTreeSet<&PathBuf> = rules.iter().flat_map(|r| &r.certificates).collect();
     for file in &certificates {
         let _ = writeln!(text, "# {} {}", file.display(), stamp(file));
     }
-    let _ = write!(text, "frontend in_{name}\n    mode {mode}\n    bind {listen}");
-    if listen.address.is_none() {
+    let _ = write!(
+        text,
+        "frontend in_{name}\n    mode {mode}\n    bind {listen}"
+    );
+    // Where the kernel has no IPv6, nothing can listen there.
+    if listen.address.is_none() && Path::new("/proc/net/if_inet6").exists() {
         text.push_str(&format!(",[::]:{} v6only", listen.port));
     }
     if !certificates.is_empty() {
@@ -103,12 +109,17 @@ fn frontend(text: &mut String, listen: Listen, rules: &[&Rule]) {
 fn condition(rule: &Rule) -> String {
     let mut parts = Vec::new();
     if !rule.hosts.is_empty() {
-        parts.push(format!("{{ req.hdr(host),host_only,lower -m str {} }}", rule.hosts.join(" ")));
+        parts.push(format!(
+            "{{ req.hdr(host),host_only,lower -m str {} }}",
+            rule.hosts.join(" ")
+        ));
     }
     if let Some(path) = rule.path.as_deref().filter(|path| *path != "/") {
         // `/a` is for `/a` and `/a/b`, not for `/ab`.
         let path = path.trim_end_matches('/');
-        parts.push(format!("{{ path -m str {path} }} || {{ path -m beg {path}/ }}"));
+        parts.push(format!(
+            "{{ path -m str {path} }} || {{ path -m beg {path}/ }}"
+        ));
     }
     match (rule.hosts.is_empty(), parts.as_slice()) {
         (_, []) => String::new(),
@@ -127,10 +138,10 @@ fn backend_name(rule: &Rule) -> String {
 
 fn backend(text: &mut String, rule: &Rule, cluster: &str) {
     let mode = if rule.http { "http" } else { "tcp" };
-    let (namespace, _, name) = rule
-        .backend
-        .parts()
-        .unwrap_or(("root", "svc", rule.backend.as_str()));
+    let (namespace, _, name) =
+        rule.backend
+            .parts()
+            .unwrap_or(("root", "svc", rule.backend.as_str()));
     let srv = format!(
         "_{}._{}.{name}.{namespace}.svc.{cluster}",
         rule.port.port, rule.port.protocol

@@ -86,14 +86,20 @@ impl Rule {
 
 fn listens(of: &Reader<'_>) -> Result<Vec<Listen>, ServiceError> {
     let wrong = |word: &str| {
-        of.wrong("listen", format!("{word:?} is neither PORT nor ADDRESS:PORT"))
+        of.wrong(
+            "listen",
+            format!("{word:?} is neither PORT nor ADDRESS:PORT"),
+        )
     };
     let mut all = Vec::new();
     for word in of.words("listen")? {
         let alone = word.parse::<u16>().ok();
         let whole = word.parse::<SocketAddr>().ok();
         let listen = match (alone, whole) {
-            (Some(port), _) => Listen { address: None, port },
+            (Some(port), _) => Listen {
+                address: None,
+                port,
+            },
             (None, Some(address)) => Listen {
                 address: Some(address.ip()),
                 port: address.port(),

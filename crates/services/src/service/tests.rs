@@ -17,7 +17,11 @@ fn words(service: &Service, only: &[&str]) -> Vec<String> {
     let steps = steps_of(service, &only).unwrap();
     steps
         .iter()
-        .map(|step| step.resource().map_or("namespace", ResourceName::as_str).to_owned())
+        .map(|step| {
+            step.resource()
+                .map_or("namespace", ResourceName::as_str)
+                .to_owned()
+        })
         .collect()
 }
 
@@ -49,7 +53,11 @@ wait_dns = 5s
 fn the_documents_service_is_read() {
     let service = read(WEB).unwrap();
     assert_eq!(service.app.as_ref().map(HostName::as_str), Some("shopping"));
-    let names: Vec<&str> = service.containers.iter().map(|c| c.spec.resource.as_str()).collect();
+    let names: Vec<&str> = service
+        .containers
+        .iter()
+        .map(|c| c.spec.resource.as_str())
+        .collect();
     assert_eq!(names, ["container#0", "container#1"]);
     let first = &service.containers[0].spec;
     assert_eq!(first.name, "shop..web.container.0");
@@ -59,7 +67,10 @@ fn the_documents_service_is_read() {
     let second = &service.containers[1].spec;
     assert_eq!(second.network, Network::Of("shop..web.container.0".into()));
     let ip = &service.ips[1];
-    assert_eq!(ip.container.as_ref().map(ResourceName::as_str), Some("container#0"));
+    assert_eq!(
+        ip.container.as_ref().map(ResourceName::as_str),
+        Some("container#0")
+    );
     assert_eq!(ip.expose[1].host_port, Some(8443));
     assert_eq!(ip.wait_dns, Duration::from_secs(5));
     assert!(!service.has_namespace());
@@ -79,7 +90,10 @@ fn an_address_starts_right_behind_its_container_and_pulls_it() {
 fn a_program_finds_the_address_of_its_service() {
     let service = read("[container#0]\ntype = process\ncommand = sleep 9\n[ip#0]\n").unwrap();
     assert!(service.has_namespace());
-    assert_eq!(service.namespace(), PathBuf::from("/run/netns/shop.svc.web"));
+    assert_eq!(
+        service.namespace(),
+        PathBuf::from("/run/netns/shop.svc.web")
+    );
     assert_eq!(steps(&service).len(), 3);
     assert_eq!(words(&service, &[]), ["namespace", "ip#0", "container#0"]);
     let alone = read("[container#0]\ntype = process\nnetns = host\ncommand = a\n").unwrap();
@@ -87,18 +101,50 @@ fn a_program_finds_the_address_of_its_service() {
 }
 
 /// What is wrong, and what the message has to name.
-const BAD: [(&str, &[&str]); 17] = [
-    ("[container#0]\ntype = docker\n", &["container#0.image", "needs one"]),
-    ("[container#0]\ntype = process\n", &["container#0.command", "needs one"]),
-    ("[container#0]\ntype = rocket\n", &["container#0.type", "rocket", "docker"]),
-    ("[container#0]\nimage = a\nenvironment = x\n", &["container#0.environment", "\"x\""]),
-    ("[container#0]\nimage = a\nrestart = maybe\n", &["container#0.restart", "maybe", "on-failure"]),
-    ("[container#0]\nimage = a\ncommand = 'x\n", &["container#0.command", "quote"]),
-    ("[ip#0]\nnetns = container#0\n", &["ip#0.netns", "container#0", "no such container"]),
-    ("[ip#0]\ncontainer_rid = container#7\n", &["ip#0.container_rid", "no such container"]),
+const BAD: [(&str, &[&str]); 18] = [
+    (
+        "[ingress#0]\nlisten = 80\nbackend = a/svc/b\nport = 80/tcp\n\
+         [ingress#1]\nlisten = 80\nbackend = a/svc/b\nport = 80/tcp\nmode = tcp\n",
+        &["ingress#1.listen", "ingress#0"],
+    ),
+    (
+        "[container#0]\ntype = docker\n",
+        &["container#0.image", "needs one"],
+    ),
+    (
+        "[container#0]\ntype = process\n",
+        &["container#0.command", "needs one"],
+    ),
+    (
+        "[container#0]\ntype = rocket\n",
+        &["container#0.type", "rocket", "docker"],
+    ),
+    (
+        "[container#0]\nimage = a\nenvironment = x\n",
+        &["container#0.environment", "\"x\""],
+    ),
+    (
+        "[container#0]\nimage = a\nrestart = maybe\n",
+        &["container#0.restart", "maybe", "on-failure"],
+    ),
+    (
+        "[container#0]\nimage = a\ncommand = 'x\n",
+        &["container#0.command", "quote"],
+    ),
+    (
+        "[ip#0]\nnetns = container#0\n",
+        &["ip#0.netns", "container#0", "no such container"],
+    ),
+    (
+        "[ip#0]\ncontainer_rid = container#7\n",
+        &["ip#0.container_rid", "no such container"],
+    ),
     ("[ip#0]\nexpose = 80\n", &["ip#0.expose", "\"80\""]),
     ("[ip#0]\nnsdev = a/b\n", &["ip#0.nsdev"]),
-    ("[ip#0]\nnsdev = e\n[ip#1]\nnsdev = e\n", &["ip#1.nsdev", "another address"]),
+    (
+        "[ip#0]\nnsdev = e\n[ip#1]\nnsdev = e\n",
+        &["ip#1.nsdev", "another address"],
+    ),
     (
         "[ip#0]\nexpose = 80/tcp:8\n[ip#1]\nexpose = 81/tcp:8\n",
         &["ip#1.expose", "port 8/tcp of the node"],
@@ -109,13 +155,20 @@ const BAD: [(&str, &[&str]); 17] = [
     ),
     (
         "[container#0]\nimage = a\nnetns = container#1\n[container#1]\nimage = a\nnetns = container#0\n",
-        &["container#", "netns", "container#0 -> container#1 -> container#0"],
+        &[
+            "container#",
+            "netns",
+            "container#0 -> container#1 -> container#0",
+        ],
     ),
     (
         "[container#0]\nimage = a\n[container#1]\ntype = podman\nimage = a\nnetns = container#0\n",
         &["container#1.netns", "one type"],
     ),
-    ("[container#0]\ntype = haproxy\n", &["container#0.type", "ingress"]),
+    (
+        "[container#0]\ntype = haproxy\n",
+        &["container#0.type", "ingress"],
+    ),
     (
         "[ingress#0]\nlisten = 80\nbackend = shop/svc/api\nport = 80/tcp\nmode = tcp\npath = /a\n",
         &["ingress#0.path", "mode = http"],
