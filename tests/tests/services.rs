@@ -172,6 +172,36 @@ fn an_address_that_somebody_took_away_is_put_back_by_the_agent() {
     answers(&node, "web.shop.svc.clu", "");
 }
 
+/// The documents' own file and the documents' own service.
+#[test]
+fn a_hand_written_configuration_serves_an_address_and_a_port() {
+    let (node, _cgroups) = node();
+    let _agent = Agent::start(&node);
+    let file = r#"{
+        "cniVersion": "0.2.0", "name": "cbr0", "type": "bridge", "bridge": "cbr0",
+        "isGateway": true, "ipMasq": true,
+        "ipam": {"type": "host-local", "subnet": "10.15.20.0/24",
+            "routes": [{"dst": "0.0.0.0/0"}, {"dst": "1.1.1.1/32", "gw": "10.15.20.1"}]}
+    }"#;
+    node.write(&format!("{}/opt/cni/net.d/cbr0.conf", Node::ROOT), file);
+    let text = "[ip#0]\ntype = cni\nnetwork = cbr0\nexpose = 80:8001/tcp\n\
+                [container#0]\ntype = process\ncommand = busybox httpd -f -h /run/www\n";
+    node.write("/run/web.conf", text);
+    node.sh("fairlead svc create shop/svc/web --config /run/web.conf")
+        .silent();
+    node.sh("om shop/svc/web start").done();
+    let addresses = node.existing("shop.svc.web").addresses("eth0");
+    assert!(addresses[0].starts_with("10.15.20."), "{addresses:?}");
+    let page = node
+        .outside()
+        .run("curl -sS --max-time 5 http://198.51.100.1:8001/");
+    assert_eq!(page, "hello from web\n");
+    let (address, _) = addresses[0].split_once('/').expect("ADDRESS/LENGTH");
+    answers(&node, "web.shop.svc.clu", address);
+    node.sh("om shop/svc/web stop").done();
+    assert!(!node.sh("nft list ruleset").done().contains("8001"));
+}
+
 #[test]
 fn the_output_of_a_program_is_kept() {
     let (node, _cgroups) = node();

@@ -17,7 +17,10 @@ impl Node {
     /// # Errors
     /// [`AttachError`] names what is in the way.
     pub fn attach(&self, request: &AttachRequest) -> Result<Attachment, AttachError> {
-        let list = fairlead_networks::find(&self.config, &request.network)?;
+        let mut list = fairlead_networks::find(&self.config, &request.network)?;
+        if !request.publish.is_empty() {
+            list = fairlead_networks::publishing(list)?;
+        }
         let params = plan(&list, request)?;
         let owner = params.owner(&list.name);
         self.clear_abandoned(&owner)?;

@@ -3,7 +3,7 @@
 use crate::NetworkError;
 use crate::address::bridge_address;
 use crate::routed::local_ranges;
-use fairlead_cni::ConfList;
+use fairlead_cni::{ConfList, PluginEntry, SpecVersion};
 use fairlead_config::{Network, NetworkKind};
 use ipnet::IpNet;
 use serde_json::{Value, json};
@@ -89,6 +89,30 @@ fn bridge(network: &Network, ranges: &[IpNet], mtu: Option<u32>) -> Value {
 fn weave(network: &Network) -> Value {
     let range = network.ranges.first().map(IpNet::to_string);
     json!({"type": "weave-net", "ipam": {"subnet": range}})
+}
+
+/// A list that can publish ports: that of a network of another maker, or of a hand-written
+/// file, with the plugin `portmap` behind its own. A list that has one, and that of the
+/// loopback interface, are left as they are.
+/// Chains need specification 0.3.0, so an older list is run by 0.3.1.
+///
+/// # Errors
+/// [`NetworkError::Conf`], which a list that was read does not have.
+pub fn publishing(list: ConfList) -> Result<ConfList, NetworkError> {
+    // To what only the container has for itself no port leads.
+    let stays = |p: &PluginEntry| matches!(p.plugin_type(), "portmap" | "loopback");
+    if list.plugins.iter().any(stays) {
+        return Ok(list);
+    }
+    let is_old = list.cni_version < SpecVersion::V0_3_0;
+    let mut value = list.to_value();
+    if is_old {
+        value["cniVersion"] = json!("0.3.1");
+    }
+    if let Some(plugins) = value["plugins"].as_array_mut() {
+        plugins.push(portmap());
+    }
+    Ok(ConfList::from_value(value)?)
 }
 
 fn portmap() -> Value {

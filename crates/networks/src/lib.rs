@@ -26,7 +26,7 @@ pub use address::{bridge_address, bridge_mac};
 pub use catalog::{Catalog, Entry, Source, find};
 pub use error::NetworkError;
 pub use files::CniFile;
-pub use generate::{MARKER, generate};
+pub use generate::{MARKER, generate, publishing};
 pub use known::{Known, names_to_look_up};
 pub use listing::{Branch, Listing};
 pub use routed::local_ranges;
