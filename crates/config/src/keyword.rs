@@ -1,9 +1,9 @@
 //! Every keyword that is known: what it takes, where it may stand, what it means.
 
+mod declared;
 mod services;
 
 use crate::network::NetworkKind;
-use crate::network::NetworkKind::{Bridge, Lo, RoutedBridge, Weave};
 
 /// A section whose keywords are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -222,7 +222,7 @@ pub struct Keyword {
 /// by network type has one entry a meaning.
 #[must_use]
 pub fn keywords() -> &'static [Keyword] {
-    KEYWORDS
+    declared::KEYWORDS
 }
 
 /// What the table says about an option.
@@ -257,7 +257,7 @@ const fn table(section: Section) -> &'static [Keyword] {
         Section::Service | Section::Container | Section::Ip | Section::Ingress | Section::Env => {
             services::KEYWORDS
         }
-        _ => KEYWORDS,
+        _ => declared::KEYWORDS,
     }
 }
 
@@ -270,10 +270,6 @@ pub fn service_keywords() -> &'static [Keyword] {
 /// The types of networks, as a person writes them.
 pub(crate) const TYPES: &[&str] = &["bridge", "routed_bridge", "weave", "lo"];
 
-const ALL: &[NetworkKind] = &[Bridge, RoutedBridge, Weave, Lo];
-const BRIDGES: &[NetworkKind] = &[Bridge, RoutedBridge];
-const ROUTED: &[NetworkKind] = &[RoutedBridge];
-
 /// A keyword that takes no scope and has no default.
 const fn plain(section: Section, option: &'static str, kind: Kind, text: &'static str) -> Keyword {
     Keyword {
@@ -284,19 +280,6 @@ const fn plain(section: Section, option: &'static str, kind: Kind, text: &'stati
         scopable: false,
         networks: &[],
         text,
-    }
-}
-
-/// The same for the networks of some types.
-const fn network(
-    option: &'static str,
-    networks: &'static [NetworkKind],
-    kind: Kind,
-    text: &'static str,
-) -> Keyword {
-    Keyword {
-        networks,
-        ..plain(Section::Network, option, kind, text)
     }
 }
 
@@ -315,282 +298,6 @@ impl Keyword {
         }
     }
 }
-
-// Defaults and scopes: specification 1.4 and 2.
-const KEYWORDS: &[Keyword] = &[
-    plain(
-        Section::Default,
-        "id",
-        Kind::Uuid,
-        "identity of the cluster's configuration, made at its first change",
-    ),
-    plain(
-        Section::Cluster,
-        "name",
-        Kind::Domain,
-        "name of the cluster and its DNS zone, in lower case",
-    )
-    .or("default"),
-    plain(Section::Cluster, "id", Kind::Uuid, "identity of the cluster"),
-    plain(
-        Section::Cluster,
-        "nodes",
-        Kind::Hosts,
-        "names of the nodes, in order, without references",
-    ),
-    plain(
-        Section::Cluster,
-        "drpnodes",
-        Kind::Hosts,
-        "names of the disaster recovery nodes, without references",
-    ),
-    plain(
-        Section::Cluster,
-        "dns",
-        Kind::Ips,
-        "addresses of the nameservers that containers use",
-    )
-    .scoped(),
-    plain(
-        Section::Cni,
-        "plugins",
-        Kind::Path,
-        "directory of the CNI plugin programs",
-    )
-    .or("/opt/cni/bin"),
-    plain(
-        Section::Cni,
-        "config",
-        Kind::Path,
-        "directory of the CNI network configurations",
-    )
-    .or("/opt/cni/net.d"),
-    plain(
-        Section::Cni,
-        "timeout",
-        Kind::Duration,
-        "how long one call of a CNI plugin program may take",
-    )
-    .or("60s"),
-    plain(
-        Section::Listener,
-        "dns_sock_uid",
-        Kind::Text,
-        "user, by name or number, that owns the DNS backend socket",
-    )
-    .or("953"),
-    plain(
-        Section::Listener,
-        "dns_sock_gid",
-        Kind::Text,
-        "group, by name or number, that owns the DNS backend socket",
-    )
-    .or("953"),
-    plain(
-        Section::Etcd,
-        "endpoints",
-        Kind::Endpoints,
-        "urls of the etcd servers that hold the cluster's state",
-    ),
-    plain(
-        Section::Etcd,
-        "ca",
-        Kind::Path,
-        "file of the certificate authorities that the servers are checked with",
-    ),
-    plain(
-        Section::Etcd,
-        "cert",
-        Kind::Path,
-        "file of this node's certificate for etcd, with key",
-    ),
-    plain(
-        Section::Etcd,
-        "key",
-        Kind::Path,
-        "file of the private key of cert",
-    ),
-    plain(
-        Section::Etcd,
-        "user",
-        Kind::Text,
-        "name of the user at etcd, with password_file",
-    ),
-    plain(
-        Section::Etcd,
-        "password_file",
-        Kind::Path,
-        "file that holds the password of user",
-    ),
-    plain(
-        Section::Etcd,
-        "prefix",
-        Kind::Prefix,
-        "what every key of the cluster in etcd begins with",
-    )
-    .or("/fairlead"),
-    plain(
-        Section::Node,
-        "docker_socket",
-        Kind::Path,
-        "socket of the Docker engine that runs the containers of services",
-    )
-    .or("/var/run/docker.sock"),
-    plain(
-        Section::Node,
-        "podman_socket",
-        Kind::Path,
-        "socket of Podman's service that runs the containers of services",
-    )
-    .or("/run/podman/podman.sock"),
-    plain(
-        Section::Dns,
-        "allow_axfr",
-        Kind::Cidrs,
-        "who may transfer the cluster's zones; nobody by default",
-    )
-    .scoped(),
-    plain(
-        Section::Dns,
-        "allow_recursion",
-        Kind::Cidrs,
-        "who may have names outside of the cluster looked up, besides private addresses and the cluster's networks",
-    )
-    .scoped(),
-    plain(
-        Section::Dns,
-        "upstreams",
-        Kind::Servers,
-        "servers that are asked for names outside of the cluster; default is /etc/resolv.conf",
-    )
-    .scoped(),
-    plain(
-        Section::Dns,
-        "port",
-        Kind::Int { min: 1, max: 65535 },
-        "port that the agent answers at",
-    )
-    .or("53")
-    .scoped(),
-    network("type", ALL, Kind::Choice(TYPES), "type of the network").or("bridge"),
-    network(
-        "network",
-        &[Bridge],
-        Kind::Range { dual: true },
-        "range of the network: a cidr, one of each family for dual stack, or none to hide the network",
-    )
-    .scoped(),
-    network(
-        "network",
-        ROUTED,
-        Kind::Range { dual: false },
-        "range that is cut into one segment a node, or none to hide the network",
-    ),
-    network(
-        "network",
-        &[Weave],
-        Kind::Range { dual: false },
-        "range of the network, or none to hide it",
-    )
-    .or("10.32.0.0/12"),
-    network(
-        "network",
-        &[Lo],
-        Kind::Range { dual: false },
-        "range of the loopback network, or none to hide it",
-    )
-    .or("127.0.0.1/32"),
-    network(
-        "dev",
-        BRIDGES,
-        Kind::Device,
-        "bridge to use instead of obr_NAME",
-    ),
-    network(
-        "public",
-        BRIDGES,
-        Kind::Bool,
-        "whether the range is routed outside, so nothing is masqueraded",
-    )
-    .or("false"),
-    network(
-        "ips_per_node",
-        ROUTED,
-        Kind::Int {
-            min: 1,
-            max: 1 << 63,
-        },
-        "addresses in the segment of one node, a power of two",
-    )
-    .or("1024"),
-    network(
-        "mask_per_node",
-        ROUTED,
-        Kind::Int { min: 0, max: 128 },
-        "prefix length of the segment of one node, before ips_per_node; 0 is unset",
-    )
-    .or("0"),
-    network(
-        "subnet",
-        ROUTED,
-        Kind::Cidr,
-        "segment of a node, normally written by the first setup",
-    )
-    .scoped(),
-    network(
-        "addr",
-        ROUTED,
-        Kind::Host,
-        "tunnel endpoint of a node; default is what its name resolves to",
-    )
-    .scoped(),
-    network(
-        "gateway",
-        ROUTED,
-        Kind::Ip,
-        "next hop to the segment of a node",
-    )
-    .scoped(),
-    network(
-        "tables",
-        ROUTED,
-        Kind::List,
-        "routing tables that get the routes, by name or number",
-    )
-    .or("main"),
-    network(
-        "tunnel",
-        ROUTED,
-        Kind::Choice(&["auto", "always", "never"]),
-        "whether packets to other nodes go through a tunnel",
-    )
-    .or("auto"),
-    network(
-        "tunnel_mode",
-        ROUTED,
-        Kind::Choice(&["ipip", "gre", "ip6ip6", "vxlan"]),
-        "kind of the tunnels",
-    )
-    .or("ipip"),
-    network(
-        "vni",
-        ROUTED,
-        Kind::Int {
-            min: 1,
-            max: (1 << 24) - 1,
-        },
-        "number of the network on the wire, for tunnel_mode vxlan",
-    ),
-    network(
-        "mtu",
-        BRIDGES,
-        Kind::Int {
-            min: 1280,
-            max: 65535,
-        },
-        "largest packet of the network's links, in bytes; default is what the paths to the other nodes take",
-    ),
-];
 
 #[cfg(test)]
 mod tests;

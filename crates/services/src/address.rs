@@ -155,6 +155,14 @@ impl Services<'_> {
     }
 }
 
+/// An attachment as a person is told of it.
+pub(crate) fn words(attachment: &Attachment) -> String {
+    let ips = attachment.addresses.iter().map(ToString::to_string);
+    let ips: Vec<String> = ips.collect();
+    let (network, ifname) = (&attachment.owner.network, &attachment.owner.ifname);
+    format!("{} of {network} on {ifname}", ips.join(" "))
+}
+
 /// Whether a record is of this place, as it is now, and as the keywords want it.
 fn is_at(record: &Record, ip: &IpResource, place: &Place) -> bool {
     let is_same = |netns: &fairlead_store::NetnsRef| {

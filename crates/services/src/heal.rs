@@ -1,7 +1,7 @@
 //! Healing: a container that was started again by its engine gets its address back, and
 //! what a container left that ended by itself is taken away.
 
-use crate::address::Place;
+use crate::address::{Place, Plugged, words};
 use crate::engine::State;
 use crate::service::{IpResource, Service};
 use crate::{Done, ServiceError, Services, file};
@@ -102,19 +102,8 @@ impl Services<'_> {
             return Ok(gone.then(|| format!("{container} is down: detached")));
         };
         match self.plug(service, ip, &place)? {
-            crate::address::Plugged::Already(_) => Ok(None),
-            crate::address::Plugged::Now(attachment) => {
-                let ips: Vec<String> = attachment
-                    .addresses
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect();
-                let (network, ifname) = (&attachment.owner.network, &attachment.owner.ifname);
-                Ok(Some(format!(
-                    "{} of {network} on {ifname} again",
-                    ips.join(" ")
-                )))
-            }
+            Plugged::Already(_) => Ok(None),
+            Plugged::Now(attachment) => Ok(Some(format!("{} again", words(&attachment)))),
         }
     }
 

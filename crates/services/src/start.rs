@@ -1,6 +1,6 @@
 //! Start: step by step, each with its undo.
 
-use crate::address::{Place, Plugged, addresses};
+use crate::address::{Place, Plugged, addresses, words};
 use crate::engine::Running;
 use crate::order::{Step, steps_of};
 use crate::service::{Container, IpResource, Service};
@@ -202,16 +202,7 @@ impl Start<'_, '_> {
             Plugged::Now(attachment) => {
                 let owner = attachment.owner.clone();
                 self.undo.push(Undo::Attachment(ip.resource.clone(), owner));
-                let ips: Vec<String> = attachment
-                    .addresses
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect();
-                let (network, ifname) = (&attachment.owner.network, &attachment.owner.ifname);
-                self.note(
-                    Some(&ip.resource),
-                    format!("{} of {network} on {ifname}", ips.join(" ")),
-                );
+                self.note(Some(&ip.resource), words(&attachment));
                 attachment.addresses
             }
         };

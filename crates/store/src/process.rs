@@ -25,6 +25,19 @@ impl Actor {
         }
     }
 
+    /// The process that has this number now, if one has that lives.
+    ///
+    /// # Errors
+    /// A `/proc` that cannot be read.
+    pub fn of(pid: u32) -> std::io::Result<Option<Self>> {
+        use std::io::ErrorKind::{InvalidData, NotFound};
+        match started(pid) {
+            Ok(started) => Ok(Some(Self { pid, started })),
+            Err(error) if matches!(error.kind(), NotFound | InvalidData) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether that very process still runs. A `/proc` that cannot be read
     /// counts as running, a process that only waits for its parent does not.
     #[must_use]

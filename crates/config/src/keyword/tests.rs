@@ -1,4 +1,6 @@
+use super::declared::{ALL, KEYWORDS};
 use super::*;
+use crate::network::NetworkKind::{Bridge, RoutedBridge};
 
 #[test]
 fn a_keyword_has_one_meaning_per_network_type() {

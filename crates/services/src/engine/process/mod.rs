@@ -109,7 +109,7 @@ impl Process {
         let Some(record) = record else {
             return Ok((place, Look::default()));
         };
-        let pid = record.process.pid;
+        let pid = record.process.pid();
         let process = record
             .process
             .live()
@@ -417,7 +417,7 @@ fn no_cgroups(resource: &ResourceName) -> EngineError {
 }
 
 fn running(spec: &ContainerSpec, record: &Record) -> Result<Running, EngineError> {
-    let pid = record.process.pid;
+    let pid = record.process.pid();
     let by_pid = PathBuf::from(format!("/proc/{pid}/ns/net"));
     let id = |path: &PathBuf| NetNs::open(path).ok()?.id().ok();
     let sandbox = match &record.namespace {
