@@ -39,7 +39,10 @@ impl Podman {
         let cgroups = Cgroups::on(node);
         let settings = cgroups.folder().join("containers.conf");
         std::fs::write(&settings, SETTINGS).expect("the settings");
-        node.run("mkdir -p /run/podman");
+        node.run("mkdir -p /run/podman /dev/shm");
+        // Podman's locks are there, and a first start frees all of them: those of the
+        // services on other nodes, too.
+        node.run("mount -t tmpfs none /dev/shm");
         let data = cgroups.folder().join("data");
         let mut command = cgroups.command(node, "podman");
         command

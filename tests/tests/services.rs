@@ -1,6 +1,8 @@
 //! Services of one node, by the commands a person types: programs in the service's own
 //! namespace. Those of engines are in `service_engines.rs`.
 
+#[path = "services/agent.rs"]
+mod agent;
 #[path = "services/bad.rs"]
 mod bad;
 #[path = "services/crash.rs"]

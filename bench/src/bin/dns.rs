@@ -20,8 +20,8 @@ struct Options {
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(100..=100_000))]
     services: u32,
-    /// Services where there are many.
-    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    /// Services where there are many: by default those of 100,000 records.
+    #[arg(long, default_value_t = 11_112, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     many: u32,
     /// How often everything is measured.

@@ -53,8 +53,9 @@ fn look(shared: &Shared, known: &mut BTreeMap<String, Known>) {
         }
         let known = known.entry(service.object.to_string()).or_default();
         let healed = heal(&services, &service, known);
-        let followed = healed.and_then(|()| services.follow_gateway(&service.object).map(drop));
-        note(known, followed);
+        // One does not wait for the other to succeed.
+        let followed = services.follow_gateway(&service.object).map(drop);
+        note(known, healed.and(followed));
     }
 }
 
@@ -73,13 +74,13 @@ fn heal(
     if known.due.is_some_and(|due| due > now) {
         return Ok(());
     }
-    let done = services.heal(service)?;
-    known.wait = match done.is_empty() {
-        true => (known.wait * 2).clamp(LOOK, LONGEST),
-        false => LOOK,
+    let healed = services.heal(&service.object);
+    known.wait = match &healed {
+        Ok(done) if !done.is_empty() => LOOK,
+        _ => (known.wait * 2).clamp(LOOK, LONGEST),
     };
-    known.due = Some(now + known.wait);
-    Ok(())
+    known.due = Some(Instant::now() + known.wait);
+    healed.map(drop)
 }
 
 /// Tells a failure once, until there is another or none.

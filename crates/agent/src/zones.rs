@@ -23,6 +23,8 @@ use tracing::warn;
 /// A node that is missing when all is read anew keeps its names for so long: after etcd was
 /// restored each node registers again.
 const GRACE: Duration = Duration::from_secs(15);
+/// How long the first answer waits for what there is.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked for what is due.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -58,6 +60,16 @@ struct Keeper<'a> {
     alive: BTreeSet<String>,
     /// Nodes that were missing when all was read anew, and until when they count.
     missing: BTreeMap<String, Instant>,
+    /// Addresses that were missing then, and until when they count: their nodes may put
+    /// them back.
+    carried: BTreeMap<String, Instant>,
+    /// Whether the addresses of this node and those of the others were told: before that
+    /// an answer would deny what is there.
+    told: (bool, bool),
+    /// Whether it is answered at all.
+    answers: bool,
+    /// From when on it is answered all the same.
+    patience: Instant,
 }
 
 /// A server that answers nowhere yet. Where a keyword cannot be, it begins with the defaults,
@@ -90,8 +102,11 @@ pub(crate) fn run(shared: &Shared, server: Server, news: &Receiver<News>) {
         touched: BTreeSet::new(),
         alive: BTreeSet::new(),
         missing: BTreeMap::new(),
+        carried: BTreeMap::new(),
+        told: (false, false),
+        answers: false,
+        patience: Instant::now() + PATIENCE,
     };
-    keeper.open_backend();
     loop {
         match news.recv_timeout(LOOK) {
             Ok(News::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -106,7 +121,6 @@ pub(crate) fn run(shared: &Shared, server: Server, news: &Receiver<News>) {
                     break;
                 }
             }
-            Err(RecvTimeoutError::Timeout) if keeper.missing.is_empty() => {}
             Err(RecvTimeoutError::Timeout) => keeper.serve(),
         }
     }
@@ -127,6 +141,7 @@ impl Keeper<'_> {
                 let before = std::mem::replace(&mut self.own, own.collect());
                 self.touched.extend(before.into_keys());
                 self.touched.extend(self.own.keys().cloned());
+                self.told.0 = true;
             }
             News::Changed(changes) => changes.into_iter().for_each(|c| self.changed(c)),
             News::Nodes(nodes) => {
@@ -154,6 +169,7 @@ impl Keeper<'_> {
             return;
         }
         self.touched.insert(change.key.clone());
+        self.carried.remove(&change.key);
         match change.address.as_ref().and_then(instance) {
             Some(instance) => self.others.insert(change.key, instance),
             None => self.others.remove(&change.key),
@@ -197,12 +213,16 @@ impl Keeper<'_> {
             self.missing.entry(node.clone()).or_insert(until);
         }
         self.missing.retain(|node, _| !alive.contains(node));
-        // The addresses of a node that is missing may be, too.
+        // The addresses of a node may be missing, too.
+        self.carried.clear();
         for (key, instance) in before {
-            if self.missing.contains_key(&instance.node) {
-                self.others.entry(key).or_insert(instance);
+            let served = self.served.contains_key(&key);
+            if served && !self.others.contains_key(&key) {
+                self.carried.insert(key.clone(), until);
+                self.others.insert(key, instance);
             }
         }
+        self.told.1 = true;
         self.alive = alive;
         self.touched.extend(self.others.keys().cloned());
         self.touched.extend(self.served.keys().cloned());
@@ -216,6 +236,13 @@ impl Keeper<'_> {
         for node in over {
             self.missing.remove(&node);
             self.touch_node(&node);
+        }
+        let over = self.carried.iter().filter(|(_, until)| **until <= now);
+        let over: Vec<String> = over.map(|(key, _)| key.clone()).collect();
+        for key in over {
+            self.carried.remove(&key);
+            self.others.remove(&key);
+            self.touched.insert(key);
         }
         let mut changes = Vec::new();
         for key in std::mem::take(&mut self.touched) {
@@ -235,6 +262,11 @@ impl Keeper<'_> {
         if !changes.is_empty() {
             self.server.apply(changes);
         }
+        let is_whole = self.told == (true, true) || now >= self.patience;
+        if is_whole && !self.answers {
+            self.answers = true;
+            self.configure();
+        }
     }
 
     /// Answers for what is declared now, where the node's addresses are now.
@@ -252,23 +284,32 @@ impl Keeper<'_> {
         match settings(config, &addresses) {
             Ok(settings) => {
                 self.server.configure(settings);
-                let failed = self.server.listen(&addresses);
-                problems.extend(failed.iter().map(ToString::to_string));
+                if self.answers {
+                    let failed = self.server.listen(&addresses);
+                    problems.extend(failed.iter().map(ToString::to_string));
+                }
             }
             Err(error) => {
                 problems.insert(error.to_string());
             }
         }
+        problems.extend(self.open_backend());
         // The next reconciliation tells.
         self.shared.set_name_problems(problems);
     }
 
-    /// The socket for PowerDNS; without it the rest works.
-    fn open_backend(&mut self) {
-        let opened = place::backend(&self.server, self.shared.node().config());
-        match opened {
-            Ok(backend) => self.backend = Some(backend),
-            Err(error) => warn!("{error}"),
+    /// The socket for PowerDNS, if it is not open yet; why it cannot be. The rest works
+    /// without.
+    fn open_backend(&mut self) -> Option<String> {
+        if self.backend.is_some() {
+            return None;
+        }
+        match place::backend(&self.server, self.shared.node().config()) {
+            Ok(backend) => {
+                self.backend = Some(backend);
+                None
+            }
+            Err(error) => Some(error),
         }
     }
 }

@@ -44,6 +44,13 @@ impl Access {
         self.recursion.iter().any(|net| net.contains(&from))
     }
 
+    /// Whether that address is of one who is asked in turn.
+    pub(crate) fn is_upstream(&self, from: IpAddr) -> bool {
+        let from = from.to_canonical();
+        let mut upstreams = self.upstreams.iter();
+        upstreams.any(|upstream| upstream.ip().to_canonical() == from)
+    }
+
     /// Whether a whole zone is sent to that address.
     pub(crate) fn may_transfer(&self, from: IpAddr) -> bool {
         let from = from.to_canonical();

@@ -84,7 +84,9 @@ pub(crate) fn respond(
             Some(entry) => answer.entry(entry, zone),
             None => answer.nothing(Rcode::NO_SUCH_NAME, zone),
         },
-        None if answer.may_recurse => answer.give_back(),
+        // A resolver of this node that asks it for names of others has it as a resolver: the
+        // question would go to and fro between the two until each gives up.
+        None if answer.may_recurse && !view.access.is_upstream(from) => answer.give_back(),
         _ => answer.finish(Rcode::REFUSED),
     }
 }

@@ -164,13 +164,7 @@ impl Forwarder {
         let mut poor = None;
         for i in 0..all.len() {
             let i = (first + i) % all.len();
-            let asked = async {
-                match over {
-                    Over::Udp => ask_udp(question, all[i]).await,
-                    Over::Tcp => ask_tcp(question, all[i]).await,
-                }
-            };
-            let Ok(Ok(answer)) = timeout(LIMIT, asked).await else {
+            let Ok(Ok(answer)) = timeout(LIMIT, ask_one(question, over, all[i])).await else {
                 continue;
             };
             let code = Rcode(answer.get(3).copied().unwrap_or(0) & 15);
@@ -199,6 +193,19 @@ fn with_id(question: &[u8]) -> io::Result<(Vec<u8>, [u8; 2])> {
         *place = id;
     }
     Ok((question, id))
+}
+
+/// Asks one resolver over UDP, however the question came: not all of them listen on TCP, and
+/// who asks over TCP only, as with `use-vc` in `resolv.conf`, has names too. An answer that is
+/// truncated is asked for again over TCP for who can take it whole.
+async fn ask_one(question: &[u8], over: Over, upstream: SocketAddr) -> io::Result<Vec<u8>> {
+    let answer = ask_udp(question, upstream).await?;
+    let truncated = (flag::TRUNCATED >> 8) as u8;
+    let is_cut = answer.get(2).is_some_and(|flags| flags & truncated != 0);
+    match over {
+        Over::Tcp if is_cut => ask_tcp(question, upstream).await,
+        _ => Ok(answer),
+    }
 }
 
 async fn ask_udp(question: &[u8], upstream: SocketAddr) -> io::Result<Vec<u8>> {

@@ -176,14 +176,30 @@ impl Server {
         self.0.configure(Some(settings), None);
     }
 
-    /// Makes changes, in this order. The serial moves once if they change anything.
+    /// Makes changes. What is removed was inserted before, or is in the same call. The serial
+    /// moves once if they change anything.
     pub fn apply(&self, changes: impl IntoIterator<Item = Change>) {
         let inner = &*self.0;
         let _writer = lock(&inner.writer);
-        let mut changes = changes.into_iter();
+        let mut changes = changes.into_iter().fuse();
+        let mut removed = Vec::new();
         let mut is_changed = false;
         loop {
-            let chunk: Vec<Change> = changes.by_ref().take(CHUNK).collect();
+            let mut chunk = Vec::with_capacity(CHUNK);
+            // Others see the zones between two chunks. What has another address now is removed
+            // and inserted, far from each other or not, and its name must not be absent
+            // meanwhile: that would be believed for seconds. So all that is removed waits for
+            // all that is inserted. Instances are counted, so in the end it is the same.
+            while chunk.len() < CHUNK {
+                match changes.next() {
+                    Some(Change::Remove(instance)) => removed.push(instance),
+                    Some(insert) => chunk.push(insert),
+                    None => match removed.pop() {
+                        Some(instance) => chunk.push(Change::Remove(instance)),
+                        None => break,
+                    },
+                }
+            }
             let is_last = chunk.len() < CHUNK;
             let mut view = inner.state.change();
             for change in &chunk {

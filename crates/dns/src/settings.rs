@@ -19,7 +19,8 @@ pub struct Settings {
     /// Who may have names of others looked up, beside private addresses and `ranges`.
     pub recursion: Vec<IpNet>,
     /// Who is asked about names of others, in this order. No own address may be among
-    /// them.
+    /// them. Who asks from the address of one of them is refused names of others, whatever
+    /// the port.
     pub upstreams: Vec<SocketAddr>,
     /// The names of ports.
     pub names: Arc<PortNames>,

@@ -238,6 +238,34 @@ fn changes_are_seen_and_move_the_serial() {
 }
 
 #[test]
+fn a_name_that_is_changed_is_never_absent() {
+    let (server, at) = start(settings(), vec![instance("web", "10.22.0.5", "", "")]);
+    let others = (0..200).map(|i| instance("other", &format!("10.22.1.{i}"), "", ""));
+    let others: Vec<Change> = others.map(Change::Insert).collect();
+    let seen = std::cell::RefCell::new(Vec::new());
+    let ask = || {
+        let data = dig(at, &["web.ns1.svc.c1"]);
+        seen.borrow_mut().push(data.data().join(" "));
+    };
+    // What is asked while changes are taken is answered from what was made of those before.
+    let changes = std::iter::once(Change::Remove(instance("web", "10.22.0.5", "", "")))
+        .chain(others.iter().cloned())
+        .chain(std::iter::once_with(|| {
+            ask();
+            Change::Insert(instance("web", "10.22.0.6", "", ""))
+        }))
+        .chain(others.iter().cloned())
+        .chain(std::iter::once_with(|| {
+            ask();
+            others[0].clone()
+        }));
+    server.apply(changes);
+    ask();
+    let wanted = ["10.22.0.5", "10.22.0.5 10.22.0.6", "10.22.0.6"];
+    assert_eq!(*seen.borrow(), wanted);
+}
+
+#[test]
 fn addresses_come_and_go() {
     let (server, first) = web();
     let second = common::free_port();

@@ -7,10 +7,13 @@ use common::{Program, dig, free_port, instance, settings, start, wait};
 use fairlead_dns::Settings;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// Where resolvers are: not where those who ask are, who would be refused.
+const RESOLVERS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// What a resolver was asked: the question with its id, and from which port.
 type Seen = Arc<Mutex<Vec<(Vec<u8>, u16)>>>;
@@ -25,12 +28,14 @@ enum Kind {
     Long,
     Failing,
     Silent,
+    /// Does not listen on TCP.
+    OnlyUdp,
 }
 
 /// A resolver that answers any question with 203.0.113.99, for as long as the test runs.
 fn resolver(kind: Kind) -> (SocketAddr, Seen) {
     let (udp, tcp) = loop {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind((RESOLVERS, 0)).unwrap();
         if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()) {
             break (udp, tcp);
         }
@@ -71,7 +76,14 @@ fn resolver(kind: Kind) -> (SocketAddr, Seen) {
             udp.send_to(&good, from).unwrap();
         }
     });
-    let note = Arc::clone(&seen);
+    if kind == Kind::OnlyUdp {
+        return (at, seen);
+    }
+    serve_tcp(tcp, Arc::clone(&seen));
+    (at, seen)
+}
+
+fn serve_tcp(tcp: TcpListener, note: Seen) {
     std::thread::spawn(move || {
         for stream in tcp.incoming() {
             let mut stream = stream.unwrap();
@@ -87,7 +99,11 @@ fn resolver(kind: Kind) -> (SocketAddr, Seen) {
             stream.write_all(&[&length[..], &good].concat()).unwrap();
         }
     });
-    (at, seen)
+}
+
+/// Where no resolver listens.
+fn nobody() -> SocketAddr {
+    SocketAddr::new(RESOLVERS.into(), free_port().port())
 }
 
 /// The question, and an address for it.
@@ -166,7 +182,41 @@ fn a_long_answer_is_asked_for_again_over_tcp() {
     let (_server, at) = start(with(&[upstream]), vec![]);
     assert!(dig(at, &["www.example.org", "+ignore"]).has("tc"));
     assert_eq!(dig(at, &["www.example.org"]).data(), ["203.0.113.99"]);
-    assert_eq!(seen.lock().unwrap().last().unwrap().1, 0, "over TCP");
+    let ways: Vec<bool> = seen.lock().unwrap().iter().map(|one| one.1 == 0).collect();
+    // Asked by UDP twice; by TCP only for who came by it.
+    assert_eq!(ways, [false, false, false, true], "over TCP");
+}
+
+#[test]
+fn who_asks_over_tcp_needs_no_resolver_that_does() {
+    let (upstream, seen) = resolver(Kind::OnlyUdp);
+    let (_server, at) = start(with(&[upstream]), vec![]);
+    let answer = dig(at, &["www.example.org", "+tcp", "+bufsize=1400"]);
+    assert_eq!(answer.data(), ["203.0.113.99"]);
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 1);
+    let question = hickory_proto::op::Message::from_vec(&seen[0].0).unwrap();
+    // As it came.
+    assert_eq!(question.edns.unwrap().max_payload(), 1400);
+}
+
+#[test]
+fn two_that_have_each_other_as_resolvers_do_not_go_on_for_ever() {
+    let (one, at) = start(settings(), vec![]);
+    let web = instance("web", "10.22.0.5", "", "");
+    let (other, other_at) = start(with(&[at]), vec![web]);
+    one.configure(with(&[other_at]));
+    for (way, forwarded) in [("+notcp", 1), ("+tcp", 2)] {
+        let asked = dig(at, &["www.example.org", way, "-b", "127.0.0.2"]);
+        assert_eq!(asked.status, "REFUSED", "{}", asked.text);
+        assert_eq!(one.stats().forwarded, forwarded, "{way}");
+        assert_eq!(other.stats().forwarded, 0, "{way}");
+        let asked = dig(other_at, &["www.example.org", way]);
+        assert_eq!(asked.status, "REFUSED", "{}", asked.text);
+        // Names of the cluster are for all.
+        let known = dig(other_at, &["web.ns1.svc.c1", way]);
+        assert_eq!(known.data(), ["10.22.0.5"]);
+    }
 }
 
 #[test]
@@ -174,7 +224,7 @@ fn the_next_resolver_is_asked_where_one_fails() {
     let (silent, _) = resolver(Kind::Silent);
     let (failing, _) = resolver(Kind::Failing);
     let (good, _) = resolver(Kind::Good);
-    let closed = free_port();
+    let closed = nobody();
     let (_server, at) = start(with(&[closed, failing, silent, good]), vec![]);
     assert_eq!(dig(at, &["www.example.org"]).data(), ["203.0.113.99"]);
     assert_eq!(
@@ -186,18 +236,11 @@ fn the_next_resolver_is_asked_where_one_fails() {
 #[test]
 fn nobody_who_knows_is_a_failure_that_is_told() {
     let (failing, _) = resolver(Kind::Failing);
-    for upstreams in [vec![], vec![free_port()], vec![failing]] {
+    for upstreams in [vec![], vec![nobody()], vec![failing]] {
         let (_server, at) = start(with(&upstreams), vec![]);
         for way in ["+notcp", "+tcp"] {
             let seen = dig(at, &["www.example.org", way]);
-            assert_eq!(
-                seen.status,
-                if way == "+tcp" && upstreams == [failing] {
-                    "NOERROR"
-                } else {
-                    "SERVFAIL"
-                }
-            );
+            assert_eq!(seen.status, "SERVFAIL", "{upstreams:?} {way}");
         }
     }
 }
@@ -292,7 +335,7 @@ fn nothing_of_private_addresses_goes_outside() {
 
 #[test]
 fn a_real_resolver_is_asked() {
-    let resolver = free_port();
+    let resolver = nobody();
     let mut program = Program::start(
         Command::new("dnsmasq")
             .args([
@@ -301,11 +344,8 @@ fn a_real_resolver_is_asked() {
                 "--no-resolv",
                 "--no-hosts",
             ])
-            .args([
-                "--bind-interfaces",
-                "--listen-address=127.0.0.1",
-                "--user=root",
-            ])
+            .args(["--bind-interfaces", "--user=root"])
+            .arg(format!("--listen-address={}", resolver.ip()))
             .args(["--host-record=real.example,198.18.0.7", "--pid-file="])
             .arg(format!("--port={}", resolver.port())),
     );

@@ -73,6 +73,7 @@ impl Services<'_> {
         }
         let before = self.record(&service.name)?;
         let before = before.and_then(|mut s| s.addresses.remove(&ip.resource));
+        let before = before.map(|address| address.ips);
         let request = self.request(service, ip, place)?;
         let sticky = match (ip.ips.is_empty(), before) {
             (true, Some(ips)) if !ips.is_empty() => Some(AttachRequest {
@@ -129,6 +130,18 @@ impl Services<'_> {
             resource: Some(ip.resource.clone()),
             naming: naming(service, ip, place),
         })
+    }
+
+    /// Takes one attachment of a resource away on purpose: nobody is to put it back.
+    pub(crate) fn unplug_for_good(
+        &self,
+        object: &ObjectName,
+        resource: &ResourceName,
+        owner: &Owner,
+    ) -> Result<(), ServiceError> {
+        let host = self.node.host();
+        host.store(|store| store.write(|tx| tx.service_unwanted(object, resource)))?;
+        self.unplug(object, resource, owner)
     }
 
     /// Takes one attachment of a resource away.

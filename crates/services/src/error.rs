@@ -37,6 +37,14 @@ pub enum ServiceError {
         /// Where it is.
         path: PathBuf,
     },
+    /// Another changed the file meanwhile.
+    #[error("{object}: {path} was changed by another meanwhile; edit it again")]
+    Changed {
+        /// The service.
+        object: ObjectName,
+        /// Where it is.
+        path: PathBuf,
+    },
     /// The service is started, and must not be for this.
     #[error("{object}: it is started; stop it first with 'fairlead svc stop {object}'")]
     Started {
@@ -72,6 +80,16 @@ pub enum ServiceError {
         object: ObjectName,
         /// Each of them.
         problems: Vec<Problem>,
+    },
+    /// A section that is no resource.
+    #[error("{object}: section [{section}]: {reason}")]
+    Section {
+        /// The service.
+        object: ObjectName,
+        /// The section.
+        section: String,
+        /// What is wrong.
+        reason: String,
     },
     /// A keyword that does not go with the rest.
     #[error("{object}: {resource}.{keyword}{}: {reason}", given(.value.as_ref()))]

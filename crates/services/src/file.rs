@@ -28,7 +28,14 @@ pub fn service_name(name: &str) -> Result<ObjectName, ServiceError> {
             for part in [namespace, service] {
                 HostName::new(part).map_err(|e| error(e.to_string()))?;
             }
-            Ok(object)
+            // Two services must not be one in DNS, nor in a word with dots.
+            match name.chars().find(char::is_ascii_uppercase) {
+                Some(found) => Err(error(format!(
+                    "{found:?} is upper case, which DNS does not tell apart"
+                ))),
+                None if namespace.contains('.') => Err(error("its namespace has a dot".to_owned())),
+                None => Ok(object),
+            }
         }
         Some((_, kind, _)) => Err(error(format!("its kind is {kind:?}, not svc"))),
         None => Err(error("it has not three parts".to_owned())),
@@ -120,23 +127,31 @@ pub fn load(config: &Config, object: &ObjectName) -> Result<Config, ServiceError
     parse(config, object, &text(config.root(), object)?)
 }
 
-/// Makes a service of a text and changes to it; gives the warnings.
+/// Makes a service of a text and changes to it; gives the warnings. With `before` it
+/// replaces the file that has that text.
 ///
 /// # Errors
-/// [`ServiceError::Exists`], unless `replace`; what is wrong with it, and then nothing is
-/// written.
+/// [`ServiceError::Exists`] or [`ServiceError::Changed`]; what is wrong with it, and then
+/// nothing is written.
 pub fn write(
     config: &Config,
     object: &ObjectName,
     text: &str,
     changes: &[Change],
-    replace: bool,
+    before: Option<&str>,
 ) -> Result<Vec<Problem>, ServiceError> {
     let _lock = lock(config.root(), object)?;
     let path = path(config.root(), object);
-    if !replace && path.exists() {
-        let object = object.clone();
-        return Err(ServiceError::Exists { object, path });
+    match before {
+        None if path.exists() => {
+            let object = object.clone();
+            return Err(ServiceError::Exists { object, path });
+        }
+        Some(before) if self::text(config.root(), object)? != before => {
+            let object = object.clone();
+            return Err(ServiceError::Changed { object, path });
+        }
+        _ => {}
     }
     let whole = parse(config, object, text)?;
     save(whole, object, &path, changes)
@@ -286,9 +301,9 @@ mod tests {
         let (config, root) = (config(dir.path()), Root::new(dir.path()));
         let web = service_name("shop/svc/web").unwrap();
         let set = |text: &str| [Change::Set(text.parse().unwrap())];
-        let made = write(&config, &web, "[ip#0]\nexpose = 80/tcp\n", &[], false);
+        let made = write(&config, &web, "[ip#0]\nexpose = 80/tcp\n", &[], None);
         assert_eq!(made.unwrap(), []);
-        let again = write(&config, &web, "", &[], false).unwrap_err();
+        let again = write(&config, &web, "", &[], None).unwrap_err();
         assert!(again.to_string().contains("is there already"), "{again}");
         assert_eq!(list(&root).unwrap(), std::slice::from_ref(&web));
         let error = change(&config, &web, &set("ip#0.expose=80")).unwrap_err();
@@ -312,6 +327,8 @@ mod tests {
             "a/svc/b c",
             "",
             "../svc/x",
+            "Shop/svc/web",
+            "a.b/svc/c",
         ] {
             let error = service_name(bad).unwrap_err().to_string();
             assert!(error.contains("shop/svc/web"), "{bad}: {error}");

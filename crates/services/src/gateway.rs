@@ -9,38 +9,96 @@ mod rule;
 
 pub use rule::{Listen, Rule};
 
-use crate::engine::{ContainerSpec, Kind, Signal};
-use crate::service::Service;
+use crate::engine::{ContainerSpec, Kind, Signal, tool};
+use crate::service::{Container, Service};
 use crate::{Done, ServiceError, Services, file};
 use fairlead_types::ObjectName;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 /// The program, where the keyword `command` names no other.
 const HAPROXY: &str = "/usr/sbin/haproxy";
+/// What HAProxy reads.
+const CONFIGURATION: &str = "haproxy.cfg";
+/// What it has read last.
+const IN_FORCE: &str = "in-force";
+/// What it is asked about, or has refused, and why.
+const REFUSED: &str = "refused.cfg";
+const REASON: &str = "refused.why";
+
+/// How long HAProxy may look at a configuration.
+const LOOK: Duration = Duration::from_secs(10);
 
 impl Services<'_> {
-    /// Writes the configuration of a gateway that is about to start, and makes its HAProxy
-    /// the program of the container.
-    pub(crate) fn prepare_gateway(
+    /// What the container of a gateway runs: one master that stays, and workers that come
+    /// and go with each reload.
+    pub(crate) fn gateway_command(&self, service: &Service, container: &Container) -> Vec<String> {
+        let path = self.gateway_file(&service.name, CONFIGURATION);
+        let words = ["-W", "-db", "-f"].map(str::to_owned);
+        let program = program(&container.spec);
+        let mut command = vec![program];
+        command.extend(words);
+        command.push(path.display().to_string());
+        command
+    }
+
+    /// Writes the configuration of a gateway that is about to start.
+    pub(crate) fn put_gateway(
         &self,
         service: &Service,
-        spec: &mut ContainerSpec,
+        container: &Container,
     ) -> Result<(), ServiceError> {
-        let path = self.gateway_file(&service.name);
         let text = self.gateway_text(service)?;
-        let program = program(spec);
-        self.put_gateway(service, &program, &path, &text)?;
-        // One master that stays and workers that come and go with each reload.
-        spec.command = vec![
-            program,
-            "-W".to_owned(),
-            "-db".to_owned(),
-            "-f".to_owned(),
-            path.display().to_string(),
-        ];
-        Ok(())
+        self.put(service, container, &text)
+    }
+
+    /// Refuses what HAProxy would refuse, before anything is stopped for it.
+    pub(crate) fn try_gateway(&self, service: &Service) -> Result<(), ServiceError> {
+        let Some(container) = service.containers.iter().find(|c| c.is_gateway) else {
+            return Ok(());
+        };
+        let text = self.gateway_text(service)?;
+        let trial = self.gateway_file(&service.name, REFUSED);
+        file::replace(&trial, &text)?;
+        let object = service.name.clone();
+        check(&program(&container.spec), &trial)
+            .map_err(|reason| ServiceError::Gateway { object, reason })
+    }
+
+    /// Notes that a gateway that was just started has what was written.
+    pub(crate) fn gateway_in_force(&self, service: &Service) -> Result<(), ServiceError> {
+        let path = self.gateway_file(&service.name, CONFIGURATION);
+        let text = std::fs::read_to_string(&path).map_err(ServiceError::file("read", &path))?;
+        file::replace(&self.gateway_file(&service.name, IN_FORCE), &text)
+    }
+
+    /// Makes a gateway that runs have what its file says now; says whether that was to do.
+    pub(crate) fn reload_gateway(
+        &self,
+        service: &Service,
+        container: &Container,
+    ) -> Result<bool, ServiceError> {
+        let object = &service.name;
+        let text = self.gateway_text(service)?;
+        // What is in force is noted behind the signal: after a crash in between it is sent again.
+        if self.gateway_has(object, IN_FORCE, &text) {
+            return Ok(false);
+        }
+        if self.gateway_has(object, REFUSED, &text) {
+            let reason = std::fs::read_to_string(self.gateway_file(object, REASON));
+            return Err(ServiceError::Gateway {
+                object: object.clone(),
+                reason: reason.unwrap_or_default(),
+            });
+        }
+        self.put(service, container, &text)?;
+        let engine = self.engines.engine(Kind::Process);
+        let told = engine.signal(&container.spec, Signal::User2);
+        told.map_err(ServiceError::engine(object))?;
+        file::replace(&self.gateway_file(object, IN_FORCE), &text)?;
+        Ok(true)
     }
 
     /// Makes a started gateway follow its file, its certificates and the node's addresses;
@@ -50,9 +108,8 @@ impl Services<'_> {
     /// [`ServiceError::Gateway`] with HAProxy's words, and then the configuration of before
     /// is in place and in force.
     pub fn follow_gateway(&self, object: &ObjectName) -> Result<Option<Done>, ServiceError> {
-        let path = self.gateway_file(object);
         // Mostly it is none, which costs no more than this look.
-        if !path.exists() {
+        if !self.gateway_file(object, CONFIGURATION).exists() {
             return Ok(None);
         }
         let Some(_lock) = file::try_lock(self.config().root(), object)? else {
@@ -66,25 +123,30 @@ impl Services<'_> {
         let Some(container) = containers.find(|c| c.is_gateway) else {
             return Ok(None);
         };
-        let text = self.gateway_text(&service)?;
-        if std::fs::read_to_string(&path).is_ok_and(|now| now == text) {
+        if !self.is_up(container)? || !self.reload_gateway(&service, container)? {
             return Ok(None);
         }
-        let spec = &container.spec;
-        self.put_gateway(&service, &program(spec), &path, &text)?;
-        let engine = self.engines.engine(Kind::Process);
-        if engine
-            .state(spec)
-            .is_ok_and(|state| state.running().is_some())
-        {
-            let told = engine.signal(spec, Signal::User2);
-            told.map_err(ServiceError::engine(object))?;
+        let resource = &container.spec.resource;
+        Ok(Some(self.tell(object, Some(resource), "haproxy reloaded")))
+    }
+
+    /// Why HAProxy does not take what the file of a gateway says now; nothing where it does.
+    pub(crate) fn gateway_refused(&self, service: &Service) -> Option<String> {
+        let text = self.gateway_text(service).ok()?;
+        let is_refused = self.gateway_has(&service.name, REFUSED, &text);
+        let reason = || std::fs::read_to_string(self.gateway_file(&service.name, REASON)).ok();
+        is_refused.then(reason).flatten()
+    }
+
+    /// Removes what a gateway kept.
+    pub(crate) fn remove_gateway(&self, object: &ObjectName) -> Result<(), ServiceError> {
+        let dir = self.gateway_dir(object);
+        match std::fs::remove_dir_all(&dir) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(ServiceError::file("remove", dir)(e))
+            }
+            _ => Ok(()),
         }
-        Ok(Some(self.tell(
-            object,
-            Some(&spec.resource),
-            "haproxy reloaded",
-        )))
     }
 
     /// The configuration that the sections of a gateway yield.
@@ -139,22 +201,33 @@ impl Services<'_> {
         dir.join(file::slug(object))
     }
 
-    fn gateway_file(&self, object: &ObjectName) -> PathBuf {
-        self.gateway_dir(object).join("haproxy.cfg")
+    fn gateway_file(&self, object: &ObjectName, name: &str) -> PathBuf {
+        self.gateway_dir(object).join(name)
     }
 
-    /// Puts a configuration in place that HAProxy takes.
-    fn put_gateway(
+    fn gateway_has(&self, object: &ObjectName, name: &str, text: &str) -> bool {
+        let file = std::fs::read_to_string(self.gateway_file(object, name));
+        file.is_ok_and(|file| file == text)
+    }
+
+    /// Puts a configuration in place that HAProxy takes. One that it refuses is kept aside,
+    /// with the reason: it is not tried again before it is another.
+    fn put(
         &self,
         service: &Service,
-        program: &str,
-        path: &Path,
+        container: &Container,
         text: &str,
     ) -> Result<(), ServiceError> {
-        let trial = path.with_extension("cfg.new");
+        let object = &service.name;
+        let trial = self.gateway_file(object, REFUSED);
         file::replace(&trial, text)?;
-        check(&service.name, program, &trial)?;
-        std::fs::rename(&trial, path).map_err(ServiceError::file("write", path))
+        if let Err(reason) = check(&program(&container.spec), &trial) {
+            file::replace(&self.gateway_file(object, REASON), &reason)?;
+            let object = object.clone();
+            return Err(ServiceError::Gateway { object, reason });
+        }
+        let path = self.gateway_file(object, CONFIGURATION);
+        std::fs::rename(&trial, &path).map_err(ServiceError::file("write", path))
     }
 }
 
@@ -164,32 +237,26 @@ fn program(spec: &ContainerSpec) -> String {
     first.unwrap_or_else(|| HAPROXY.to_owned())
 }
 
-/// Has HAProxy look at a configuration.
-fn check(object: &ObjectName, program: &str, path: &Path) -> Result<(), ServiceError> {
-    let looked = Command::new(program)
-        .args(["-c", "-f"])
-        .arg(path)
-        .stdin(Stdio::null())
-        .output();
-    let refused = |reason: String| ServiceError::Gateway {
-        object: object.clone(),
-        reason,
+/// Has HAProxy look at a configuration; why it refuses it.
+fn check(program: &str, path: &Path) -> Result<(), String> {
+    let mut command = Command::new(program);
+    command.args(["-c", "-f"]).arg(path);
+    let looked = tool::run(&mut command, LOOK);
+    let outcome = match looked {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => return Err(format!("{program} looked at it for {} s", LOOK.as_secs())),
+        Err(e) => return Err(format!("{program} cannot be started: {e}")),
     };
-    let output = looked.map_err(|e| refused(format!("{program} cannot be started: {e}")))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => {
-            let words = String::from_utf8_lossy(&output.stderr);
-            // `[ALERT]    (PID) : WORDS`; the last ones repeat that there were errors.
-            let alerts = words
-                .lines()
-                .filter_map(|line| line.strip_prefix("[ALERT]"));
-            let alerts = alerts.map(|line| line.split_once(" : ").map_or(line, |(_, text)| text));
-            let alerts: Vec<&str> = alerts.take(3).map(str::trim).collect();
-            Err(refused(match alerts.is_empty() {
-                true => words.trim().to_owned(),
-                false => alerts.join("; "),
-            }))
-        }
+    if outcome.status.success() {
+        return Ok(());
     }
+    // `[ALERT]    (PID) : WORDS`; the last ones repeat that there were errors.
+    let words = outcome.printed.lines();
+    let alerts = words.filter_map(|line| line.trim_start().strip_prefix("[ALERT]"));
+    let alerts = alerts.map(|line| line.split_once(" : ").map_or(line, |(_, text)| text));
+    let alerts: Vec<&str> = alerts.take(3).map(str::trim).collect();
+    Err(match alerts.is_empty() {
+        true => outcome.printed.trim().to_owned(),
+        false => alerts.join("; "),
+    })
 }

@@ -2,12 +2,14 @@
 //! what a container left that ended by itself is taken away.
 
 use crate::address::{Place, Plugged, words};
-use crate::engine::State;
-use crate::service::{IpResource, Service};
+use crate::engine::{Kind, State};
+use crate::service::{Container, IpResource, Service};
+use crate::stop::spec_of;
 use crate::{Done, ServiceError, Services, file};
 use fairlead_kernel::NetNs;
 use fairlead_store::{Attachment as Record, AttachmentState, StartedService};
 use fairlead_types::{ObjectName, ResourceName};
+use std::collections::BTreeMap;
 
 impl Services<'_> {
     /// Whether every address that a started service had last is where it was: a look at
@@ -17,11 +19,28 @@ impl Services<'_> {
     /// [`ServiceError::Store`].
     pub fn is_whole(&self, started: &StartedService) -> Result<bool, ServiceError> {
         let records = self.attached(&started.object, None)?;
-        let is_there = |resource| {
+        let is_there = |resource: &ResourceName| {
             let of = |record: &&Record| record.resource.as_ref() == Some(resource);
             records.iter().find(of).is_some_and(is_live)
         };
-        Ok(started.addresses.keys().all(is_there))
+        let mut wanted = started.addresses.iter().filter(|(_, a)| a.wanted);
+        if !wanted.all(|(resource, _)| is_there(resource)) {
+            return Ok(false);
+        }
+        // A program that died leaves a namespace that lives.
+        for (resource, container) in &started.containers {
+            let Some(spec) = spec_of(&started.object, resource, container) else {
+                continue;
+            };
+            if spec.kind == Kind::Process {
+                let state = self.engines.engine(spec.kind).state(&spec);
+                let state = state.map_err(ServiceError::engine(&started.object))?;
+                if state.running().is_none() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Gives the containers of a started service that run the addresses that they lack, and
@@ -30,15 +49,14 @@ impl Services<'_> {
     ///
     /// # Errors
     /// [`ServiceError`]; the next call tries again.
-    pub fn heal(&self, started: &StartedService) -> Result<Vec<Done>, ServiceError> {
-        let object = &started.object;
+    pub fn heal(&self, object: &ObjectName) -> Result<Vec<Done>, ServiceError> {
         let Some(_lock) = file::try_lock(self.config().root(), object)? else {
             return Ok(Vec::new());
         };
-        // It may have been stopped since.
-        if self.record(object)?.is_none() {
+        // It may have been stopped since, or another part of it.
+        let Some(started) = &self.record(object)? else {
             return Ok(Vec::new());
-        }
+        };
         let mut done = Vec::new();
         let mut errors = Vec::new();
         let service = match self.read(object) {
@@ -55,9 +73,20 @@ impl Services<'_> {
             let what = "its namespace is gone, and the file has it no more: detached";
             done.push(self.tell(object, Some(&resource), what));
         }
-        // Those that were never had are for a start to make.
-        let had = |ip: &&IpResource| started.addresses.contains_key(&ip.resource);
-        for ip in service.ips.iter().filter(had) {
+        for container in &service.containers {
+            match self.revive(started, container) {
+                Ok(again) => done.extend(again),
+                Err(error) => errors.push(error),
+            }
+        }
+        self.forget_undeclared(started, &service)?;
+        // Those that were never had are for a start to make, and those that were taken away
+        // on purpose too.
+        let wanted = |ip: &&IpResource| {
+            let address = started.addresses.get(&ip.resource);
+            address.is_some_and(|address| address.wanted)
+        };
+        for ip in service.ips.iter().filter(wanted) {
             match self.heal_one(&service, ip) {
                 Ok(Some(what)) => done.push(self.tell(object, Some(&ip.resource), what)),
                 Ok(None) => {}
@@ -88,9 +117,42 @@ impl Services<'_> {
         Ok(forgotten)
     }
 
+    /// Starts a program again that ended by itself, where its keyword `restart` says so:
+    /// for a program there is no engine that would.
+    fn revive(
+        &self,
+        started: &StartedService,
+        container: &Container,
+    ) -> Result<Vec<Done>, ServiceError> {
+        let spec = &container.spec;
+        let restarts = matches!(spec.restart.as_deref(), Some("always" | "unless-stopped"));
+        let known = started.containers.contains_key(&spec.resource);
+        if spec.kind != Kind::Process || !restarts || !known || self.is_up(container)? {
+            return Ok(Vec::new());
+        }
+        let only = std::slice::from_ref(&spec.resource);
+        self.start_locked(&started.object, only, &BTreeMap::new())
+    }
+
+    /// What the file has no more is nobody's to put back.
+    fn forget_undeclared(
+        &self,
+        started: &StartedService,
+        service: &Service,
+    ) -> Result<(), ServiceError> {
+        let declared =
+            |resource: &ResourceName| service.ips.iter().any(|ip| ip.resource == *resource);
+        let gone = started.addresses.iter().filter(|(_, a)| a.wanted);
+        for (resource, _) in gone.filter(|(resource, _)| !declared(resource)) {
+            let host = self.node.host();
+            host.store(|store| store.write(|tx| tx.service_unwanted(&started.object, resource)))?;
+        }
+        Ok(())
+    }
+
     fn heal_one(&self, service: &Service, ip: &IpResource) -> Result<Option<String>, ServiceError> {
         let records = self.attached(&service.name, Some(&ip.resource))?;
-        if records.iter().any(is_live) {
+        if records.iter().any(is_live) && !self.is_deserted(service, ip)? {
             return Ok(None);
         }
         let Some(place) = self.place(service, ip)? else {
@@ -107,10 +169,30 @@ impl Services<'_> {
         }
     }
 
+    /// Whether an address is of the service's own namespace, and of the programs that are to
+    /// be there none runs.
+    fn is_deserted(&self, service: &Service, ip: &IpResource) -> Result<bool, ServiceError> {
+        if ip.container.is_some() {
+            return Ok(false);
+        }
+        let inside = |c: &&Container| c.spec.kind == Kind::Process && c.is_alone();
+        let mut programs = service.containers.iter().filter(inside).peekable();
+        if programs.peek().is_none() {
+            return Ok(false);
+        }
+        for program in programs {
+            if self.is_up(program)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Where an address goes now; nothing while that is down.
     fn place(&self, service: &Service, ip: &IpResource) -> Result<Option<Place>, ServiceError> {
         let Some(name) = &ip.container else {
-            let there = NetNs::open(service.namespace()).is_ok();
+            let there =
+                NetNs::open(service.namespace()).is_ok() && !self.is_deserted(service, ip)?;
             return there.then(|| Place::of_service(service)).transpose();
         };
         let Some(container) = service.container(name) else {

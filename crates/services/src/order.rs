@@ -205,28 +205,58 @@ fn check_place(service: &Service, ip: &IpResource) -> Result<(), ServiceError> {
 }
 
 fn check_gateway(service: &Service) -> Result<(), ServiceError> {
-    let gateway = service.containers.iter().find(|c| c.is_gateway);
-    if let Some(gateway) = gateway.filter(|_| service.rules.is_empty()) {
-        let reason = "there is no section ingress#N that says what it is to do".to_owned();
-        let (resource, value) = (&gateway.spec.resource, Some("haproxy".to_owned()));
-        return Err(wrong(service, resource, "type", value, reason));
+    let gateways = service.containers.iter().filter(|c| c.is_gateway);
+    let haproxy = || Some("haproxy".to_owned());
+    for (i, gateway) in gateways.enumerate() {
+        let reason = match (i, service.rules.is_empty()) {
+            (0, false) => continue,
+            (0, true) => "there is no section ingress#N that says what it is to do",
+            (_, _) => "another container of the service is the gateway; one is possible",
+        };
+        let resource = &gateway.spec.resource;
+        return Err(wrong(
+            service,
+            resource,
+            "type",
+            haproxy(),
+            reason.to_owned(),
+        ));
+    }
+    if let Some(rule) = service.rules.first()
+        && !service.containers.iter().any(|c| c.is_gateway)
+    {
+        let reason = "no container of the service is of type haproxy, so nobody listens";
+        return Err(wrong(
+            service,
+            &rule.resource,
+            "listen",
+            None,
+            reason.to_owned(),
+        ));
     }
     let mut taken: BTreeMap<Listen, &Rule> = BTreeMap::new();
     for rule in &service.rules {
         for listen in &rule.listen {
+            let value = Some(listen.to_string());
+            let wrong = |reason| wrong(service, &rule.resource, "listen", value, reason);
+            if let Some((other, _)) = taken.iter().find(|(other, _)| other.overlaps(listen)) {
+                let reason = format!("{other} of another rule is there too; write both alike");
+                return Err(wrong(reason));
+            }
             let Some(other) = taken.insert(*listen, rule) else {
                 continue;
             };
             // What is no HTTP says nothing by which two rules could be told apart.
-            if rule.http && other.http && rule.resource != other.resource {
+            let both = rule.http && other.http && rule.resource != other.resource;
+            let tls = |rule: &Rule| !rule.certificates.is_empty();
+            if both && tls(rule) == tls(other) {
                 continue;
             }
-            let reason = format!(
-                "{} listens there already; only rules of mode = http share a port",
-                other.resource
-            );
-            let value = Some(listen.to_string());
-            return Err(wrong(service, &rule.resource, "listen", value, reason));
+            let reason = match both {
+                true => "has the same port with TLS, or this one has: set certificate for both",
+                false => "listens there already; only rules of mode = http share a port",
+            };
+            return Err(wrong(format!("{} {reason}", other.resource)));
         }
     }
     Ok(())

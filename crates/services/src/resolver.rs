@@ -1,6 +1,7 @@
 //! Whom containers ask for names, and what they may leave out of them (specification 9.3).
 
-use crate::engine::{ContainerSpec, Network, Resolver};
+use crate::engine::{ContainerSpec, Kind, Network, Resolver};
+use crate::service::IpResource;
 use crate::{Service, ServiceError};
 use fairlead_config::Config;
 use fairlead_networks::{bridge_address, local_ranges};
@@ -20,7 +21,9 @@ pub(crate) fn of(
     spec: &ContainerSpec,
     agent: bool,
 ) -> Result<Resolver, ServiceError> {
-    if matches!(spec.network, Network::Host | Network::Of(_)) {
+    // A program reads the node's own file.
+    let is_own = spec.kind != Kind::Process;
+    if !is_own || matches!(spec.network, Network::Host | Network::Of(_)) {
         return Ok(Resolver::default());
     }
     let wrong = |source| ServiceError::Config {
@@ -31,10 +34,7 @@ pub(crate) fn of(
     if declared.is_empty() && !agent {
         return Ok(Resolver::default());
     }
-    let own = |ip: &&crate::service::IpResource| match &ip.container {
-        Some(container) => *container == spec.resource,
-        None => spec.kind == crate::engine::Kind::Process,
-    };
+    let own = |ip: &&IpResource| ip.container.as_ref() == Some(&spec.resource);
     let mut servers: Vec<IpAddr> = Vec::new();
     for ip in service.ips.iter().filter(own) {
         servers.extend(gateways(config, &ip.network));

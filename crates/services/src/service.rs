@@ -159,8 +159,9 @@ impl<'a> Reader<'a> {
         object: &'a ObjectName,
         section: &'a str,
     ) -> Result<Self, ServiceError> {
-        let resource = ResourceName::new(section).map_err(|e| ServiceError::Name {
-            name: section.to_owned(),
+        let resource = ResourceName::new(section).map_err(|e| ServiceError::Section {
+            object: object.clone(),
+            section: section.to_owned(),
             reason: e.to_string(),
         })?;
         Ok(Self {
@@ -311,6 +312,15 @@ fn wanted(of: &Reader<'_>, spec: &ContainerSpec, is_gateway: bool) -> Result<(),
             "image",
             format!("a container of type {} needs one", spec.kind),
         )),
+        Kind::Process
+            if spec
+                .restart
+                .as_deref()
+                .is_some_and(|r| r.starts_with("on-failure")) =>
+        {
+            let reason = "of a program nobody learns whether it failed; no, always or unless-stopped is wanted";
+            Err(of.wrong("restart", reason))
+        }
         Kind::Process if spec.command.is_empty() && !is_gateway => {
             Err(of.wrong("command", "a container of type process needs one"))
         }

@@ -1,10 +1,11 @@
 //! The services of this node: what the commands and the agent call.
 
-use crate::engine::{Engines, Settings};
+use crate::engine::{ContainerSpec, Engines, Settings};
+use crate::service::Container;
 use crate::{Service, ServiceError, file};
 use fairlead_attach::Node;
 use fairlead_config::{Config, KeyPath};
-use fairlead_store::{Attachment, AttachmentFilter, StartedService};
+use fairlead_store::{Attachment, AttachmentFilter, StartedContainer, StartedService};
 use fairlead_types::{ObjectName, ResourceName};
 use serde::Serialize;
 
@@ -102,6 +103,32 @@ impl<'a> Services<'a> {
         let mut all = host.store(|store| store.view().attachments(&filter))?;
         all.retain(|record| resource.is_none_or(|r| record.resource.as_ref() == Some(r)));
         Ok(all)
+    }
+
+    /// Records a container before it is started.
+    pub(crate) fn record_container(
+        &self,
+        object: &ObjectName,
+        spec: &ContainerSpec,
+    ) -> Result<(), ServiceError> {
+        let container = StartedContainer {
+            kind: spec.kind.as_str().to_owned(),
+            name: spec.name.clone(),
+            lxcpath: spec.lxcpath.clone(),
+        };
+        let host = self.node.host();
+        host.store(|store| {
+            store.write(|tx| tx.service_container(object, &spec.resource, Some(&container)))
+        })?;
+        Ok(())
+    }
+
+    /// Whether a container runs.
+    pub(crate) fn is_up(&self, container: &Container) -> Result<bool, ServiceError> {
+        let spec = &container.spec;
+        let state = self.engines.engine(spec.kind).state(spec);
+        let state = state.map_err(ServiceError::engine(&spec.service))?;
+        Ok(state.running().is_some())
     }
 
     pub(crate) fn tell(

@@ -149,14 +149,25 @@ impl Start<'_, '_> {
         let mut spec = container.spec.clone();
         spec.dns = resolver::of(config, self.service, &spec, services.agent)?;
         if container.is_gateway {
-            services.prepare_gateway(self.service, &mut spec)?;
+            spec.command = services.gateway_command(self.service, container);
+            if services.is_up(container)? {
+                // A reload, not a start, puts another configuration in force.
+                services.reload_gateway(self.service, container)?;
+            } else {
+                services.put_gateway(self.service, container)?;
+            }
         }
         if spec.kind == crate::engine::Kind::Process && container.is_alone() {
             spec.network = crate::engine::Network::Namespace(self.service.namespace());
         }
         let engine = services.engines.engine(spec.kind);
         let failed = ServiceError::engine(&self.service.name);
+        // Whatever becomes of the file, a stop finds it by this.
+        services.record_container(&self.service.name, &spec)?;
         let started = engine.start(&spec).map_err(failed)?;
+        if container.is_gateway {
+            services.gateway_in_force(self.service)?;
+        }
         let resource = &spec.resource;
         if started.started {
             let undo = Container {
@@ -238,7 +249,7 @@ impl Start<'_, '_> {
                 let removed = NetNs::remove(self.service.namespace());
                 removed.map_err(ServiceError::kernel(name))
             }
-            Undo::Attachment(resource, owner) => services.unplug(name, resource, owner),
+            Undo::Attachment(resource, owner) => services.unplug_for_good(name, resource, owner),
             Undo::Container(container, created) => {
                 let engine = services.engines.engine(container.spec.kind);
                 let done = match created {

@@ -93,7 +93,11 @@ impl Services<'_> {
         let started = self.record(object)?.is_some();
         let mut resources = Vec::new();
         for container in &service.containers {
-            resources.push(self.container_status(container));
+            let refused = match container.is_gateway {
+                true => self.gateway_refused(&service),
+                false => None,
+            };
+            resources.push(self.container_status(container, refused));
         }
         let records = self.attached(object, None)?;
         for ip in &service.ips {
@@ -108,7 +112,7 @@ impl Services<'_> {
         })
     }
 
-    fn container_status(&self, container: &Container) -> ResourceStatus {
+    fn container_status(&self, container: &Container, refused: Option<String>) -> ResourceStatus {
         let spec = &container.spec;
         let mut log = Vec::new();
         let status = match self.engines.engine(spec.kind).state(spec) {
@@ -128,6 +132,7 @@ impl Services<'_> {
                 Availability::Warn
             }
         };
+        log.extend(refused.map(|reason| format!("haproxy refuses the file as it is: {reason}")));
         let what = match (&spec.image, container.is_gateway) {
             (_, true) => "haproxy".to_owned(),
             (Some(image), _) => image.clone(),

@@ -1,9 +1,11 @@
 //! Stop: in reverse, from the records where the file is of no help, on to the end.
 
+use crate::engine::{ContainerSpec, Kind};
 use crate::order::{Step, steps};
 use crate::service::{Container, Service, namespace};
 use crate::{Done, ServiceError, Services, file};
 use fairlead_kernel::NetNs;
+use fairlead_store::StartedContainer;
 use fairlead_types::{ObjectName, ResourceName};
 use std::collections::BTreeSet;
 
@@ -33,8 +35,9 @@ impl Services<'_> {
     ) -> Result<Vec<Done>, ServiceError> {
         let _lock = file::lock(self.config().root(), object)?;
         // A file that cannot be started is no reason to stop what runs.
-        self.read(object)?;
+        self.try_gateway(&self.read(object)?)?;
         let before = self.record(object)?.map(|s| s.addresses);
+        let before = before.map(|all| all.into_iter().map(|(r, a)| (r, a.ips)).collect());
         let mut done = self.stop_locked(object, only)?;
         // What had to be stopped because it needs one of them is to run again, too.
         let mut again = only.to_vec();
@@ -58,17 +61,25 @@ impl Services<'_> {
             let object = object.clone();
             return Err(ServiceError::Started { object });
         }
-        let mut done = self.stop_locked(object, &[])?;
+        let recorded = self.record(object)?.map(|record| record.containers);
+        let mut specs: Vec<ContainerSpec> = recorded
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|(resource, container)| spec_of(object, resource, container))
+            .collect();
         if let Ok(service) = self.read(object) {
-            for container in service.containers.iter().rev() {
-                let engine = self.engines.engine(container.spec.kind);
-                let removed = engine.remove(&container.spec);
-                if removed.map_err(ServiceError::engine(object))? {
-                    let what = format!("{} {} removed", container.spec.kind, container.spec.name);
-                    done.push(self.tell(object, Some(&container.spec.resource), what));
-                }
+            let declared = service.containers.into_iter().map(|c| c.spec);
+            specs.extend(declared.rev());
+        }
+        let mut done = self.stop_locked(object, &[])?;
+        for spec in specs {
+            let removed = self.engines.engine(spec.kind).remove(&spec);
+            if removed.map_err(ServiceError::engine(object))? {
+                let what = format!("{} {} removed", spec.kind, spec.name);
+                done.push(self.tell(object, Some(&spec.resource), what));
             }
         }
+        self.remove_gateway(object)?;
         file::remove(self.config().root(), object)?;
         Ok(done)
     }
@@ -84,8 +95,12 @@ impl Services<'_> {
             done: Vec::new(),
             errors: Vec::new(),
         };
+        let mut declared = Vec::new();
         match self.read(object) {
-            Ok(service) => stop.steps(&service, only)?,
+            Ok(service) => {
+                stop.steps(&service, only)?;
+                declared = service.resources();
+            }
             Err(error) if only.is_empty() => {
                 // What was recorded can be taken back whatever became of the file.
                 if !matches!(error, ServiceError::Missing { .. }) || self.record(object)?.is_none()
@@ -96,7 +111,7 @@ impl Services<'_> {
             Err(error) => return Err(error),
         }
         if only.is_empty() {
-            stop.rest()?;
+            stop.rest(&declared)?;
         }
         ServiceError::all(stop.errors)?;
         Ok(stop.done)
@@ -128,7 +143,7 @@ impl Stop<'_, '_> {
     fn ip(&mut self, resource: &ResourceName) -> Result<(), ServiceError> {
         for record in self.services.attached(self.object, Some(resource))? {
             let owner = record.owner;
-            match self.services.unplug(self.object, resource, &owner) {
+            match self.services.unplug_for_good(self.object, resource, &owner) {
                 Ok(()) => self.note(Some(resource), format!("{owner} detached")),
                 Err(error) => self.errors.push(error),
             }
@@ -145,12 +160,38 @@ impl Stop<'_, '_> {
                 self.note(Some(&spec.resource), what);
             }
             Ok(false) => {}
-            Err(error) => self.errors.push(ServiceError::engine(self.object)(error)),
+            Err(error) => return self.errors.push(ServiceError::engine(self.object)(error)),
         }
+        let forgotten = self.services.node.host().store(|store| {
+            store.write(|tx| tx.service_container(self.object, &spec.resource, None))
+        });
+        self.errors.extend(forgotten.err().map(ServiceError::from));
+    }
+
+    /// Containers that were started and that the file has no more: nobody else knows them.
+    fn forgotten(&mut self, declared: &[ResourceName]) -> Result<(), ServiceError> {
+        let record = self.services.record(self.object)?;
+        for (resource, container) in record.map(|r| r.containers).unwrap_or_default() {
+            let spec = spec_of(self.object, &resource, &container);
+            let Some(spec) = spec.filter(|_| !declared.contains(&resource)) else {
+                continue;
+            };
+            let engine = self.services.engines.engine(spec.kind);
+            match engine.stop(&spec) {
+                Ok(true) => {
+                    let what = format!("{} {} stopped", spec.kind, spec.name);
+                    self.note(Some(&resource), what);
+                }
+                Ok(false) => {}
+                Err(error) => self.errors.push(ServiceError::engine(self.object)(error)),
+            }
+        }
+        Ok(())
     }
 
     /// What resources that the file has no more left, the namespace and the record.
-    fn rest(&mut self) -> Result<(), ServiceError> {
+    fn rest(&mut self, declared: &[ResourceName]) -> Result<(), ServiceError> {
+        self.forgotten(declared)?;
         for record in self.services.attached(self.object, None)? {
             // An attachment that somebody made by hand for this object is his.
             if let Some(resource) = record.resource {
@@ -172,6 +213,19 @@ impl Stop<'_, '_> {
         let done = self.services.tell(self.object, resource, what);
         self.done.push(done);
     }
+}
+
+/// What an engine has to know to take a recorded container away.
+pub(crate) fn spec_of(
+    object: &ObjectName,
+    resource: &ResourceName,
+    container: &StartedContainer,
+) -> Option<ContainerSpec> {
+    let kind = Kind::of(&container.kind)?;
+    let mut spec = ContainerSpec::new(object.clone(), resource.clone(), kind);
+    spec.name.clone_from(&container.name);
+    spec.lxcpath.clone_from(&container.lxcpath);
+    Some(spec)
 }
 
 /// The resources, those that need them, and the addresses of the containers among them.

@@ -39,5 +39,5 @@ pub use owners::OwnerRecord;
 pub use ports::{Family, Port, PortClaim};
 pub use process::Actor;
 pub use sandbox::NetnsRef;
-pub use services::StartedService;
+pub use services::{StartedAddress, StartedContainer, StartedService};
 pub use store::{Store, Tx, View};

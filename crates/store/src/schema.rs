@@ -16,7 +16,7 @@ pub(crate) const PAGE_SIZE: u32 = 4096;
 pub(crate) const UPGRADES: [&str; 2] = [
     "ALTER TABLE attachments ADD COLUMN resource TEXT",
     "ALTER TABLE attachments ADD COLUMN naming TEXT;
-     CREATE TABLE services(object TEXT PRIMARY KEY, since INT, addresses TEXT) WITHOUT ROWID",
+     CREATE TABLE services(object TEXT PRIMARY KEY, since INT, addresses TEXT, containers TEXT) WITHOUT ROWID",
 ];
 
 /// Makes the tables of [`VERSION`].
@@ -36,5 +36,5 @@ CREATE TABLE masquerades(container TEXT, ifname TEXT, network TEXT, addr BLOB, s
 CREATE INDEX masquerades_addr ON masquerades(addr);
 CREATE TABLE ports(protocol INT, family INT, port INT, host BLOB, container TEXT, ifname TEXT, network TEXT, target BLOB, target_port INT, hairpin TEXT, netns, conditions TEXT, PRIMARY KEY(protocol, family, port, host)) WITHOUT ROWID;
 CREATE INDEX ports_owner ON ports(container, ifname, network);
-CREATE TABLE services(object TEXT PRIMARY KEY, since INT, addresses TEXT) WITHOUT ROWID;
+CREATE TABLE services(object TEXT PRIMARY KEY, since INT, addresses TEXT, containers TEXT) WITHOUT ROWID;
 ";

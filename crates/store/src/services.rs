@@ -3,8 +3,11 @@
 use crate::{StoreError, Tx, View, row};
 use fairlead_types::{ObjectName, ResourceName};
 use rusqlite::{Row, params};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// A service that was started on this node, and not stopped since. The record outlives the
 /// boot: what an engine starts again then gets its addresses back.
@@ -14,19 +17,47 @@ pub struct StartedService {
     pub object: ObjectName,
     /// When it was started, in seconds since 1970.
     pub since: u64,
-    /// The addresses that its resources had last: those they get again.
-    pub addresses: BTreeMap<ResourceName, Vec<IpAddr>>,
+    /// The addresses that its resources have or had.
+    pub addresses: BTreeMap<ResourceName, StartedAddress>,
+    /// The containers that were started for it, whatever became of its file.
+    pub containers: BTreeMap<ResourceName, StartedContainer>,
 }
 
-const COLUMNS: &str = "SELECT object, since, addresses FROM services";
+/// The address of one resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedAddress {
+    /// The addresses that it had last: those it gets again.
+    pub ips: Vec<IpAddr>,
+    /// Whether it is to have them: false once they were taken away on purpose.
+    pub wanted: bool,
+}
+
+/// A container as its engine knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedContainer {
+    /// The engine, by the word for it.
+    pub kind: String,
+    /// The engine's name for it.
+    pub name: String,
+    /// Where LXC keeps it, if not at its usual place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lxcpath: Option<PathBuf>,
+}
+
+const COLUMNS: &str = "SELECT object, since, addresses, containers FROM services";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StartedService> {
-    let addresses = row.get_ref(2)?.as_str()?;
     Ok(StartedService {
         object: row::name(row, 0)?,
         since: row.get(1)?,
-        addresses: serde_json::from_str(addresses).map_err(|error| row::bad(2, error))?,
+        addresses: json(row, 2)?,
+        containers: json(row, 3)?,
     })
+}
+
+fn json<T: DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(index)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| row::bad(index, error))
 }
 
 impl View<'_> {
@@ -55,13 +86,13 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub fn service_started(&self, object: &ObjectName) -> Result<(), StoreError> {
-        let sql = "INSERT OR IGNORE INTO services(object, since, addresses) VALUES(?, ?, '{}')";
+        let sql = "INSERT OR IGNORE INTO services(object, since, addresses, containers) VALUES(?, ?, '{}', '{}')";
         let params = params![object.as_str(), crate::attachments::now()];
         self.change("record start of service", object, sql, params)?;
         Ok(())
     }
 
-    /// Records the addresses of one resource, if the service is started.
+    /// Records the addresses that one resource is to have, if the service is started.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
@@ -71,20 +102,68 @@ impl Tx<'_> {
         resource: &ResourceName,
         addresses: &[IpAddr],
     ) -> Result<(), StoreError> {
+        self.change_service(object, |service| {
+            let address = StartedAddress {
+                ips: addresses.to_vec(),
+                wanted: true,
+            };
+            service.addresses.insert(resource.clone(), address);
+        })
+    }
+
+    /// Records that one resource is not to have its addresses any more; which they were
+    /// stays known.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub fn service_unwanted(
+        &self,
+        object: &ObjectName,
+        resource: &ResourceName,
+    ) -> Result<(), StoreError> {
+        self.change_service(object, |service| {
+            if let Some(address) = service.addresses.get_mut(resource) {
+                address.wanted = false;
+            }
+        })
+    }
+
+    /// Records a container of a started service, before it is started; or, without one,
+    /// that it is stopped.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub fn service_container(
+        &self,
+        object: &ObjectName,
+        resource: &ResourceName,
+        container: Option<&StartedContainer>,
+    ) -> Result<(), StoreError> {
+        self.change_service(object, |service| {
+            match container {
+                Some(container) => service
+                    .containers
+                    .insert(resource.clone(), container.clone()),
+                None => service.containers.remove(resource),
+            };
+        })
+    }
+
+    fn change_service(
+        &self,
+        object: &ObjectName,
+        change: impl FnOnce(&mut StartedService),
+    ) -> Result<(), StoreError> {
         let Some(mut service) = self.service(object)? else {
             return Ok(());
         };
-        let addresses = addresses.to_vec();
-        service.addresses.insert(resource.clone(), addresses);
-        // A map of texts is always written.
-        let text = serde_json::to_string(&service.addresses).unwrap_or_default();
-        let sql = "UPDATE services SET addresses = ? WHERE object = ?";
-        self.change(
-            "record addresses of service",
-            object,
-            sql,
-            params![text, object.as_str()],
-        )?;
+        change(&mut service);
+        // Maps of texts are always written.
+        let addresses = serde_json::to_string(&service.addresses).unwrap_or_default();
+        let containers = serde_json::to_string(&service.containers).unwrap_or_default();
+        let sql = "UPDATE services SET addresses = ?, containers = ? WHERE object = ?";
+        let params = params![addresses, containers, object.as_str()];
+        self.change("record service", object, sql, params)?;
         Ok(())
     }
 
@@ -126,7 +205,36 @@ mod tests {
         }
         let known = open("one").view().services().unwrap();
         assert_eq!(known.len(), 1);
-        assert_eq!(known[0].addresses[&ip], [address]);
+        assert_eq!(known[0].addresses[&ip].ips, [address]);
+        assert!(known[0].addresses[&ip].wanted);
+        let container = super::StartedContainer {
+            kind: "docker".into(),
+            name: "box".into(),
+            lxcpath: None,
+        };
+        let resource = ResourceName::new("container#0").unwrap();
+        store
+            .write(|tx| {
+                tx.service_unwanted(&web, &ip)?;
+                tx.service_container(&web, &resource, Some(&container))
+            })
+            .unwrap();
+        let known = store.view().service(&web).unwrap().unwrap();
+        assert_eq!(known.addresses[&ip].ips, [address]);
+        assert!(!known.addresses[&ip].wanted);
+        assert_eq!(known.containers[&resource], container);
+        store
+            .write(|tx| tx.service_container(&web, &resource, None))
+            .unwrap();
+        assert!(
+            store
+                .view()
+                .service(&web)
+                .unwrap()
+                .unwrap()
+                .containers
+                .is_empty()
+        );
         assert!(store.write(|tx| tx.service_stopped(&web)).unwrap());
         assert!(!store.write(|tx| tx.service_stopped(&web)).unwrap());
         store.write(|tx| tx.service_started(&web)).unwrap();

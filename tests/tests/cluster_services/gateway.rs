@@ -116,7 +116,45 @@ fn a_gateway_follows_its_file_without_losing_a_connection() {
     );
     let done = download.wait_with_output().expect("curl's output");
     assert_eq!(String::from_utf8_lossy(&done.stdout), "200 41943040");
+    many_instances_are_found(&shop);
+    // What is set is in force also where a start comes before the agent.
+    let node = shop.node(1);
+    node.sh("fairlead svc set shop/svc/gw --kw ingress#1.listen=8082; \
+         fairlead svc start shop/svc/gw")
+        .done();
+    shows(&shop, &format!("http://{front}:8082/"), &[1, 2]);
     bad_is_never_put_in_place(&shop, &front);
+}
+
+/// More instances than a datagram tells of.
+fn many_instances_are_found(shop: &Shop) {
+    let node = shop.node(2);
+    let sandboxes: Vec<_> = (0..40).map(|i| node.sandbox(&format!("s{i}"))).collect();
+    for sandbox in &sandboxes {
+        let place = sandbox.netns();
+        let object = "--object shop/svc/web --expose 80/tcp";
+        node.sh(&format!("fairlead attach back --netns {place} {object}"))
+            .done();
+    }
+    shop.node(1)
+        .sh("fairlead svc set shop/svc/gw --kw ingress#0.slots=60")
+        .silent();
+    let socket = "$FAIRLEAD_ROOT/var/lib/fairlead/gateways/shop.svc.gw/admin.sock";
+    eventually(patience(), || {
+        let line = format!("echo show servers state to_ingress_0 | socat - {socket}");
+        let shown = shop.node(1).sh(&line).stdout;
+        let known = shown
+            .lines()
+            .filter(|line| line.contains(" 10.11."))
+            .count();
+        if known == 42 {
+            Ok(())
+        } else {
+            Err((known, shown))
+        }
+    });
+    node.sh("for i in $(seq 0 39); do fairlead detach --netns /run/netns/s$i; done")
+        .done();
 }
 
 /// A configuration that haproxy refuses: the one of before stays in force and in place.
@@ -136,9 +174,12 @@ fn bad_is_never_put_in_place(shop: &Shop, front: &str) {
     });
     assert_eq!(node.sh(&format!("cat {file}")).done(), before);
     shows(shop, &format!("http://{front}:8080/"), &[1, 2]);
-    // A start with it fails with HAProxy's words, and stops nothing that runs.
+    let status = node.sh("fairlead svc status shop/svc/gw").done();
+    assert!(status.contains("haproxy refuses"), "{status}");
+    // A restart with it fails with HAProxy's words, and stops nothing that runs.
     node.sh("fairlead svc restart shop/svc/gw")
         .fails(&["shop/svc/gw", "haproxy", "/no/such.pem"]);
+    shows(shop, &format!("http://{front}:8080/"), &[1, 2]);
     node.sh("fairlead svc set shop/svc/gw --kw ingress#0.path=nothing")
         .fails(&["ingress#0.path"]);
     node.sh("fairlead svc set shop/svc/gw --kw ingress#0.backend=web")
@@ -173,6 +214,7 @@ fn tls_hosts_and_paths_lead_to_their_services() {
             "ingress#0.listen=443",
             "ingress#0.certificate=/run/pem/www.pem",
             "ingress#1.listen=443",
+            "ingress#1.certificate=/run/pem/www.pem",
             "ingress#1.host=www.example.com",
             "ingress#1.path=/v1",
             "ingress#1.backend=shop/svc/api",

@@ -51,7 +51,10 @@ fn upstreams(config: &Config) -> Result<Vec<SocketAddr>, ConfigError> {
         None => Vec::new(),
     };
     if declared.is_empty() {
+        // The agents of other nodes would ask this one in turn.
+        let agents = config.dns()?;
         let servers = nameservers(config.root()).into_iter();
+        let servers = servers.filter(|server| !agents.contains(server));
         return Ok(servers.map(|ip| SocketAddr::new(ip, DNS)).collect());
     }
     Ok(declared.iter().filter_map(|s| s.parse().ok()).collect())

@@ -19,7 +19,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         Section::Service,
         "id",
         Kind::Uuid,
-        "identity of the service, made when it is created",
+        "identity of the service",
     ),
     plain(
         Section::Service,
@@ -146,8 +146,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     .or("roundrobin"),
     ingress(
         "slots",
-        Kind::Int { min: 1, max: 1024 },
-        "how many instances are used at the most",
+        Kind::Int { min: 1, max: 100 },
+        "how many instances are used at the most: as many as one answer of DNS tells HAProxy",
     )
     .or("20"),
 ];

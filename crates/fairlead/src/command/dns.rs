@@ -74,20 +74,31 @@ fn lookup(context: &Context, arguments: &LookupArgs) -> Result<Status> {
     );
     let kinds = kinds(arguments)?;
     let cluster = node.config().cluster_name()?;
-    let mut last = String::new();
+    let mut told: Option<String> = None;
     for name in names(&arguments.name, &cluster) {
         let mut found = Vec::new();
+        let mut is_there = false;
         for kind in &kinds {
             match first_answer(&servers, &name, *kind)? {
                 (_, Ok(answer)) => found.extend(answer.records),
-                (server, Err(reason)) => last = format!("{name} {kind}: {server} says {reason}"),
+                (server, Err((code, reason))) => {
+                    // A name that is there, without such a record, is the one that is meant.
+                    is_there |= code == 0;
+                    let text = format!("{name} {kind}: {server} says {reason}");
+                    if told.is_none() || code == 0 {
+                        told = Some(text);
+                    }
+                }
             }
         }
         if !found.is_empty() {
             return show(context, &found);
         }
+        if is_there {
+            break;
+        }
     }
-    note(format_args!("fairlead: {last}"));
+    note(format_args!("fairlead: {}", told.unwrap_or_default()));
     Ok(Status::Failed)
 }
 
@@ -140,12 +151,15 @@ fn reverse(ip: IpAddr) -> String {
     }
 }
 
+/// Records, or the code of the answer and why there are none.
+type Told = Result<Answer, (u16, String)>;
+
 /// The answer of the first server that gives one: records, or why there are none.
 fn first_answer(
     servers: &[SocketAddr],
     name: &str,
     kind: RType,
-) -> Result<(SocketAddr, Result<Answer, String>)> {
+) -> Result<(SocketAddr, Told)> {
     let mut failed = Vec::new();
     for server in servers {
         match ask(*server, name, kind, PATIENCE) {
@@ -157,7 +171,7 @@ fn first_answer(
                     5 => "it does not answer us (REFUSED)".to_owned(),
                     other => format!("error {other}"),
                 };
-                return Ok((*server, Err(reason)));
+                return Ok((*server, Err((u16::from(answer.rcode), reason))));
             }
             Ok(answer) => return Ok((*server, Ok(answer))),
             Err(error) => failed.push(error.to_string()),

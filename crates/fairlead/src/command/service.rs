@@ -77,7 +77,7 @@ fn create(context: &Context, arguments: &CreateArgs) -> Result<Status> {
     };
     let node = context.node()?;
     let changes = sets(&arguments.kw)?;
-    let written = services::write(node.config(), &object, &text, &changes, false);
+    let written = services::write(node.config(), &object, &text, &changes, None);
     written_or_refused(written)
 }
 
@@ -94,7 +94,7 @@ fn edit(context: &Context, service: &str) -> Result<Status> {
         note("fairlead: nothing is changed");
         return Ok(Status::Done);
     }
-    let written = services::write(node.config(), &object, &after, &[], true);
+    let written = services::write(node.config(), &object, &after, &[], Some(&before));
     let status = written_or_refused(written)?;
     if status != Status::Done {
         let (_, kept) = file.keep()?;

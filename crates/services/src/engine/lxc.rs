@@ -180,12 +180,12 @@ impl Lxc {
             settings.push(format!("lxc.environment={name}={value}"));
         }
         for volume in &spec.volumes {
-            settings.push(mount(volume).map_err(|reason| spec.bad("volume_mounts", reason))?);
+            settings.push(mount(volume).map_err(|reason| spec.bad("volumes", reason))?);
         }
         if let Some(path) = resolv {
             let path = path.display();
             let entry = mount(&format!("{path}:/etc/resolv.conf:ro"));
-            settings.push(entry.map_err(|reason| spec.bad("dns", reason))?);
+            settings.push(entry.map_err(|reason| spec.bad("lxcpath", reason))?);
         }
         // A line's end would begin another setting.
         match settings.iter().find(|text| text.contains(char::is_control)) {

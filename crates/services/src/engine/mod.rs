@@ -12,7 +12,7 @@ mod lxc;
 mod process;
 mod resolv;
 mod spec;
-mod tool;
+pub(crate) mod tool;
 
 pub use error::EngineError;
 pub use process::process_shim;

@@ -26,6 +26,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind that a word of a configuration is for.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Docker, Self::Podman, Self::Lxc, Self::Process]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
+
     /// The word for it in a configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {

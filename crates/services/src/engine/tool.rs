@@ -12,14 +12,14 @@ const OUTPUT: u64 = 64 * 1024;
 
 /// What a program came to.
 #[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) status: ExitStatus,
+pub(crate) struct Outcome {
+    pub(crate) status: ExitStatus,
     /// What it printed, errors among it.
-    pub(super) printed: String,
+    pub(crate) printed: String,
 }
 
 /// Runs a program to its end; `None`: it did not end in time, and was killed.
-pub(super) fn run(command: &mut Command, limit: Duration) -> io::Result<Option<Outcome>> {
+pub(crate) fn run(command: &mut Command, limit: Duration) -> io::Result<Option<Outcome>> {
     let deadline = Instant::now() + limit;
     // A file, since a pipe would be held open by what the program leaves running.
     let flags = rustix::fs::MemfdFlags::CLOEXEC;

@@ -38,10 +38,11 @@ pub(super) fn text(
         socket.display()
     );
     text += "resolvers fairlead\n";
+    // By TCP: what does not fit in a datagram would be no answer at all.
     for (i, server) in servers.iter().enumerate() {
-        let _ = writeln!(text, "    nameserver dns{i} {server}");
+        let _ = writeln!(text, "    nameserver dns{i} tcp@{server}");
     }
-    text += "    accepted_payload_size 1232\n    resolve_retries 3\n    timeout resolve 1s\n    timeout retry 1s\n    hold valid 1s\n    hold obsolete 1s\n    hold nx 1s\n\n";
+    text += "    accepted_payload_size 8192\n    resolve_retries 3\n    timeout resolve 1s\n    timeout retry 1s\n    hold valid 1s\n    hold obsolete 1s\n    hold nx 1s\n\n";
     for (listen, rules) in by_listen(&service.rules) {
         frontend(&mut text, listen, &rules);
     }
@@ -81,7 +82,10 @@ fn frontend(text: &mut String, listen: Listen, rules: &[&Rule]) {
         text.push_str(&format!(",[::]:{} v6only", listen.port));
     }
     if !certificates.is_empty() {
-        text.push_str(" ssl alpn h2,http/1.1");
+        text.push_str(" ssl");
+        if http {
+            text.push_str(" alpn h2,http/1.1");
+        }
         for file in &certificates {
             let _ = write!(text, " crt {}", file.display());
         }

@@ -2,7 +2,7 @@
 
 use crate::ServiceError;
 use crate::service::Reader;
-use fairlead_types::{Expose, ObjectName, ResourceName};
+use fairlead_types::{Expose, ObjectName, Protocol, ResourceName};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -14,6 +14,14 @@ pub struct Listen {
     pub address: Option<IpAddr>,
     /// The port, from 1.
     pub port: u16,
+}
+
+impl Listen {
+    /// Whether the two are not the same, and a connection could come in at either.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let any = |listen: &Self| listen.address.is_none_or(|ip| ip.is_unspecified());
+        self != other && self.port == other.port && (any(self) || any(other))
+    }
 }
 
 impl fmt::Display for Listen {
@@ -59,8 +67,11 @@ impl Rule {
         let backend = crate::service_name(&backend);
         let backend = backend.map_err(|e| of.wrong("backend", e.to_string()))?;
         let port = match of.expose("port")?.as_slice() {
-            [port] if port.host_port.is_none() => *port,
-            _ => return Err(of.wrong("port", "one port of the service is wanted, as in 80/tcp")),
+            [port] if port.host_port.is_none() && port.protocol == Protocol::Tcp => *port,
+            _ => {
+                let reason = "one TCP port of the service is wanted, as in 80/tcp";
+                return Err(of.wrong("port", reason));
+            }
         };
         let hosts = of.words("host")?;
         let path = path(of)?;
