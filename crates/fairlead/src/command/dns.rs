@@ -155,11 +155,7 @@ fn reverse(ip: IpAddr) -> String {
 type Told = Result<Answer, (u16, String)>;
 
 /// The answer of the first server that gives one: records, or why there are none.
-fn first_answer(
-    servers: &[SocketAddr],
-    name: &str,
-    kind: RType,
-) -> Result<(SocketAddr, Told)> {
+fn first_answer(servers: &[SocketAddr], name: &str, kind: RType) -> Result<(SocketAddr, Told)> {
     let mut failed = Vec::new();
     for server in servers {
         match ask(*server, name, kind, PATIENCE) {

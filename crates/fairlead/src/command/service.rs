@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result, bail};
 use fairlead_attach::Node;
 use fairlead_cluster::Cluster;
 use fairlead_config::{Change, ConfigError, KeyPath, Problem, service_keywords};
-use fairlead_control::Client;
 use fairlead_services::{self as services, Done, ServiceError, ServiceStatus, Services};
 use fairlead_types::{ObjectName, ResourceName};
 use serde_json::json;
@@ -175,11 +174,10 @@ fn eval(context: &Context, service: &str, kw: &str, node_name: Option<&str>) -> 
     show_value(context, value.map(|value| value.to_string()))
 }
 
-/// Whether the agent of this node runs.
+/// Whether this node has an agent, which answers for names. One that is stopped for a moment
+/// counts: its lock stays, and a container would be made otherwise for the time it is away.
 fn has_agent(context: &Context) -> bool {
-    let client = Client::new(&context.root);
-    let status = client.get::<fairlead_control::Status>(fairlead_control::STATUS);
-    status.is_ok_and(|status| status.is_some())
+    fairlead_control::lock(&context.root).exists()
 }
 
 fn act(

@@ -101,12 +101,28 @@ fn a_program_finds_the_address_of_its_service() {
 }
 
 /// What is wrong, and what the message has to name.
-const BAD: [(&str, &[&str]); 18] = [
+const BAD: [(&str, &[&str]); 22] = [
     (
-        "[ingress#0]\nlisten = 80\nbackend = a/svc/b\nport = 80/tcp\n\
+        "[container#0]\ntype = haproxy\n\
+         [ingress#0]\nlisten = 80\nbackend = a/svc/b\nport = 80/tcp\n\
          [ingress#1]\nlisten = 80\nbackend = a/svc/b\nport = 80/tcp\nmode = tcp\n",
         &["ingress#1.listen", "ingress#0"],
     ),
+    (
+        "[container#0]\ntype = haproxy\n\
+         [ingress#0]\nlisten = 80\nbackend = a/svc/b\nport = 80/tcp\n\
+         [ingress#1]\nlisten = 0.0.0.0:80\nbackend = a/svc/b\nport = 80/tcp\n",
+        &["ingress#1.listen", "write both alike"],
+    ),
+    (
+        "[ingress#0]\nlisten = 80\nbackend = a/svc/b\nport = 80/tcp\n",
+        &["ingress#0.listen", "haproxy"],
+    ),
+    (
+        "[ingress#0]\nlisten = 80\nbackend = a/svc/b\nport = 80/udp\n",
+        &["ingress#0.port", "TCP"],
+    ),
+    ("[ip]\nnetwork = a\n", &["[ip]", "ip#0"]),
     (
         "[container#0]\ntype = docker\n",
         &["container#0.image", "needs one"],
