@@ -60,11 +60,8 @@ impl Services<'_> {
             return Ok(());
         };
         let text = self.gateway_text(service)?;
-        let trial = self.gateway_file(&service.name, REFUSED);
-        file::replace(&trial, &text)?;
-        let object = service.name.clone();
-        check(&program(&container.spec), &trial)
-            .map_err(|reason| ServiceError::Gateway { object, reason })
+        let trial = self.tried(service, container, &text)?;
+        std::fs::remove_file(&trial).map_err(ServiceError::file("remove", &trial))
     }
 
     /// Notes that a gateway that was just started has what was written.
@@ -218,16 +215,33 @@ impl Services<'_> {
         container: &Container,
         text: &str,
     ) -> Result<(), ServiceError> {
+        let trial = self.tried(service, container, text)?;
+        let path = self.gateway_file(&service.name, CONFIGURATION);
+        std::fs::rename(&trial, &path).map_err(ServiceError::file("write", path))
+    }
+
+    /// A file with a configuration that HAProxy takes.
+    fn tried(
+        &self,
+        service: &Service,
+        container: &Container,
+        text: &str,
+    ) -> Result<PathBuf, ServiceError> {
         let object = &service.name;
         let trial = self.gateway_file(object, REFUSED);
         file::replace(&trial, text)?;
+        let why = self.gateway_file(object, REASON);
         if let Err(reason) = check(&program(&container.spec), &trial) {
-            file::replace(&self.gateway_file(object, REASON), &reason)?;
+            file::replace(&why, &reason)?;
             let object = object.clone();
             return Err(ServiceError::Gateway { object, reason });
         }
-        let path = self.gateway_file(object, CONFIGURATION);
-        std::fs::rename(&trial, &path).map_err(ServiceError::file("write", path))
+        match std::fs::remove_file(&why) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(ServiceError::file("remove", why)(e))
+            }
+            _ => Ok(trial),
+        }
     }
 }
 
