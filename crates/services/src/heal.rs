@@ -93,8 +93,45 @@ impl Services<'_> {
                 Err(error) => errors.push(error),
             }
         }
+        for container in &service.containers {
+            match self.rejoin(&service, container) {
+                Ok(Some(what)) => {
+                    done.push(self.tell(object, Some(&container.spec.resource), what));
+                }
+                Ok(None) => {}
+                Err(error) => errors.push(error),
+            }
+        }
         ServiceError::all(errors)?;
         Ok(done)
+    }
+
+    /// A container that shares the namespace of one that was started again is left in the
+    /// namespace of before, where nothing is: it is started again, too.
+    fn rejoin(&self, service: &Service, guest: &Container) -> Result<Option<String>, ServiceError> {
+        let shared = guest
+            .shares
+            .as_ref()
+            .and_then(|name| service.container(name));
+        let Some(shared) = shared.filter(|shared| shared.spec.kind != Kind::Process) else {
+            return Ok(None);
+        };
+        let engine = self.engines.engine(guest.spec.kind);
+        let failed = ServiceError::engine(&service.name);
+        let place = |container: &Container| -> Result<_, ServiceError> {
+            let state = engine.state(&container.spec).map_err(&failed)?;
+            let running = state.running().map(|running| running.sandbox.clone());
+            let id = running.and_then(|path| NetNs::open(path).and_then(|ns| ns.id()).ok());
+            Ok(id)
+        };
+        match (place(shared)?, place(guest)?) {
+            (Some(there), Some(here)) if there != here => {}
+            _ => return Ok(None),
+        }
+        engine.stop(&guest.spec).map_err(&failed)?;
+        engine.start(&guest.spec).map_err(&failed)?;
+        let name = &shared.spec.resource;
+        Ok(Some(format!("started again, in the namespace of {name}")))
     }
 
     /// Takes away what is left of addresses in namespaces that are gone, of the resources

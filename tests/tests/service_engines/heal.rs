@@ -157,9 +157,9 @@ fn a_container_that_dies_loses_its_address_whatever_its_file_says() {
 }
 
 /// What shares the namespace of a container holds that one when the container goes: what is
-/// left in there is no second owner of the address.
+/// left in there is no second owner of the address, and follows into the new one.
 #[test]
-fn a_container_whose_old_namespace_is_held_has_its_address_alone() {
+fn a_container_that_restarts_takes_its_guest_along() {
     let case = Case::new(Kind::Docker);
     let web = case.web("web", 8001);
     let web = web.replace("[ip#0]", "restart = always\nhostname = box\n[ip#0]");
@@ -177,7 +177,19 @@ fn a_container_whose_old_namespace_is_held_has_its_address_alone() {
     case.kill(pid);
     is_back(&case, pid, "10.30.0.3");
     assert_eq!(cables(), 1);
-    assert_eq!(case.inside("web", 1).link_names(), ["lo"]);
+    eventually(patience(), || {
+        let pid = case
+            .find_pid("web", 1)
+            .ok_or_else(|| "no guest".to_owned())?;
+        let line = format!("nsenter --target {pid} --net -- ip -br address show dev eth0");
+        let shown = case.node.try_run(&line);
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        match shown.contains("10.30.0.3/24") {
+            true => Ok(()),
+            false => Err(shown),
+        }
+    });
+    assert_eq!(cables(), 1);
     case.stop("web");
     assert_eq!(cables(), 0);
 }
