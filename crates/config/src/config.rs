@@ -266,6 +266,18 @@ impl Config {
         })
     }
 
+    /// The port that the agents answer questions for names at, as this node sees it.
+    ///
+    /// # Errors
+    /// As [`Config::eval`].
+    pub fn dns_port(&self) -> Result<u16, ConfigError> {
+        Ok(match self.eval(&KeyPath::new("dns", "port"))? {
+            // The keyword takes no greater one.
+            Some(Value::Int(port)) => u16::try_from(port).unwrap_or(53),
+            _ => 53,
+        })
+    }
+
     /// The directory of CNI plugin programs.
     ///
     /// # Errors

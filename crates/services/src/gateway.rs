@@ -157,7 +157,7 @@ impl Services<'_> {
             source,
         };
         let cluster = config.cluster_name().map_err(wrong)?;
-        let port = self.dns_port().map_err(wrong)?;
+        let port = config.dns_port().map_err(wrong)?;
         let servers = self.gateway_servers(service)?;
         let servers: Vec<SocketAddr> = servers
             .into_iter()

@@ -2,7 +2,6 @@
 
 use crate::service::{IpResource, Service};
 use crate::{ServiceError, Services};
-use fairlead_config::{ConfigError, KeyPath, Value};
 use fairlead_dns::{RType, client};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -13,14 +12,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 const ANSWER: Duration = Duration::from_secs(1);
 
 impl Services<'_> {
-    /// The port that the agents answer at.
-    pub(crate) fn dns_port(&self) -> Result<u16, ConfigError> {
-        Ok(match self.config().eval(&KeyPath::new("dns", "port"))? {
-            Some(Value::Int(port)) => u16::try_from(port).unwrap_or(53),
-            _ => 53,
-        })
-    }
-
     /// Waits until every server of `cluster.dns`, or else the agent at the network's
     /// gateway, gives all of `addresses` for the service.
     pub(crate) fn wait_dns(
@@ -50,7 +41,7 @@ impl Services<'_> {
                 reason: "there is no server to ask; set cluster.dns".to_owned(),
             });
         }
-        let port = self.dns_port().map_err(wrong)?;
+        let port = config.dns_port().map_err(wrong)?;
         let cluster = config.cluster_name().map_err(wrong)?;
         let (namespace, _, name) = service.name.parts().unwrap_or_default();
         let name = format!("{name}.{namespace}.svc.{cluster}").to_lowercase();

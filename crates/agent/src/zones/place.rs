@@ -60,21 +60,13 @@ fn upstreams(config: &Config) -> Result<Vec<SocketAddr>, ConfigError> {
     Ok(declared.iter().filter_map(|s| s.parse().ok()).collect())
 }
 
-/// The port that the agent answers at.
-pub(crate) fn port(config: &Config) -> Result<u16, ConfigError> {
-    Ok(match config.eval(&KeyPath::new("dns", "port"))? {
-        Some(Value::Int(port)) => u16::try_from(port).unwrap_or(DNS),
-        _ => DNS,
-    })
-}
-
 /// Where names are answered: at the addresses of `cluster.dns` that are this node's, and at
 /// those of its networks' bridges.
 ///
 /// # Errors
 /// A keyword or the kernel, in words.
 pub(crate) fn listening(config: &Config) -> Result<BTreeSet<SocketAddr>, String> {
-    let port = port(config).map_err(|e| e.to_string())?;
+    let port = config.dns_port().map_err(|e| e.to_string())?;
     let declared = config.dns().map_err(|e| e.to_string())?;
     let (networks, _) = config.networks();
     let mut route = Route::open().map_err(|e| e.to_string())?;
@@ -107,7 +99,7 @@ pub fn dns_servers(config: &Config) -> Result<Vec<SocketAddr>, String> {
     if !own.is_empty() {
         return Ok(own.into_iter().collect());
     }
-    let port = port(config).map_err(|e| e.to_string())?;
+    let port = config.dns_port().map_err(|e| e.to_string())?;
     let declared = config.dns().map_err(|e| e.to_string())?;
     Ok(declared
         .into_iter()
