@@ -55,6 +55,12 @@ impl Etcd {
         ];
     }
 
+    /// From the next start on, they also speak the interface of before version 3, as Docker
+    /// does.
+    pub fn speak_v2(&mut self) {
+        self.options.push("--enable-v2".to_owned());
+    }
+
     /// All clients' addresses, as `node join --etcd` takes them.
     #[must_use]
     pub fn urls(&self) -> String {

@@ -41,7 +41,7 @@ pub use cluster::{Cluster, Plan, gateway};
 pub use commands::Ran;
 pub use container::Container;
 pub use daemon::Daemon;
-pub use docker::Docker;
+pub use docker::{Docker, DockerPlan};
 pub use etcd::{Etcd, MemberPlan};
 pub use family::Family;
 pub use kill::killed_at_each;

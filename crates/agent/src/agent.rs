@@ -1,5 +1,6 @@
 //! The agent as a whole: its start, its threads, its end.
 
+use crate::docker::Docker;
 use crate::links::{Deleter, Requests, links};
 use crate::lock::Lock;
 use crate::metrics::Metrics;
@@ -55,6 +56,7 @@ pub struct Agent {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     runtime: Runtime,
+    docker: Option<Docker>,
     lock: Lock,
 }
 
@@ -132,6 +134,7 @@ impl Agent {
             shared: Arc::clone(&shared),
             threads: Vec::new(),
             runtime,
+            docker: None,
             lock,
         };
         let reconciler = Reconciler::new(Arc::clone(&shared), heard, options.interval);
@@ -142,6 +145,7 @@ impl Agent {
             agent.stop();
             return Err(error);
         }
+        agent.docker = Some(Docker::open(&shared, &agent.runtime));
         info!(
             "agent {} of node {}",
             env!("CARGO_PKG_VERSION"),
@@ -205,6 +209,9 @@ impl Agent {
         self.shared.stop.ask();
         self.shared.tell(Message::Stop);
         self.shared.tell_zones(News::Stop);
+        if let Some(docker) = &self.docker {
+            docker.close();
+        }
         // From now on callers find no agent, and do things themselves.
         let socket = fairlead_control::socket(&self.shared.root);
         if let Err(error) = std::fs::remove_file(&socket) {

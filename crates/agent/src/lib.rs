@@ -14,6 +14,7 @@
 mod agent;
 mod api;
 mod cluster;
+mod docker;
 mod error;
 mod links;
 mod lock;

@@ -31,6 +31,17 @@ struct Answered {
     code: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Method {
+    method: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Called {
+    method: &'static str,
+    served: &'static str,
+}
+
 /// The codes of answers that servers of names give (RFC 1035, 4.1.1).
 const CODES: [&str; 6] = [
     "noerror", "formerr", "servfail", "nxdomain", "notimp", "refused",
@@ -51,6 +62,8 @@ pub(crate) struct Metrics {
     reachable: Gauge,
     nodes_alive: Gauge,
     memory: Gauge,
+    docker_calls: Family<Called, Counter>,
+    docker_time: Family<Method, Histogram>,
     /// The server of names, whose own counters are read when somebody asks.
     names: Mutex<Option<Server>>,
     questions: Family<Asked, Counter>,
@@ -76,6 +89,11 @@ impl Metrics {
             reachable: Gauge::default(),
             nodes_alive: Gauge::default(),
             memory: Gauge::default(),
+            docker_calls: Family::default(),
+            // 0.25 ms to 4 s.
+            docker_time: Family::new_with_constructor(|| {
+                Histogram::new(exponential_buckets(0.000_25, 2.0, 15))
+            }),
             names: Mutex::default(),
             questions: Family::default(),
             answers: Family::default(),
@@ -84,7 +102,32 @@ impl Metrics {
         metrics.register_counts();
         metrics.register_gauges();
         metrics.register_names();
+        metrics.register_docker();
         metrics
+    }
+
+    fn register_docker(&mut self) {
+        let registry = &mut self.registry;
+        let text = "Calls of Docker to its drivers of networks and addresses";
+        registry.register("docker_calls", text, self.docker_calls.clone());
+        let text = "How long they took";
+        registry.register_with_unit(
+            "docker_call_time",
+            text,
+            Unit::Seconds,
+            self.docker_time.clone(),
+        );
+    }
+
+    /// Counts a call of Docker's.
+    pub(crate) fn docker_called(&self, method: &'static str, took: Duration, served: bool) {
+        let called = Called {
+            method,
+            served: if served { "yes" } else { "no" },
+        };
+        self.docker_calls.get_or_create(&called).inc();
+        let time = self.docker_time.get_or_create(&Method { method });
+        time.observe(took.as_secs_f64());
     }
 
     fn register_names(&mut self) {

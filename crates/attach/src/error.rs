@@ -6,8 +6,9 @@ use fairlead_config::ConfigError;
 use fairlead_firewall::FirewallError;
 use fairlead_kernel::KernelError;
 use fairlead_networks::NetworkError;
+use fairlead_plugins::HandoverError;
 use fairlead_store::StoreError;
-use fairlead_types::{NetworkName, Owner};
+use fairlead_types::{NameError, NetworkName, Owner};
 use std::path::PathBuf;
 
 /// A failure of the core; the message names the object and the cure.
@@ -68,6 +69,17 @@ pub enum AttachError {
         /// The process.
         pid: u32,
     },
+    /// The network cannot be had without the container's namespace.
+    #[error("network {network}: {source}")]
+    Handover {
+        /// The network.
+        network: NetworkName,
+        /// Why.
+        source: Box<HandoverError>,
+    },
+    /// A name that no attachment can have.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// None of the network's plugins takes what was asked for.
     #[error(
         "attach to network {network}: {wanted} needs a plugin with the capability {capability:?}, and its configuration has none"

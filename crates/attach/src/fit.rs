@@ -6,7 +6,7 @@
 
 use crate::{AttachError, Node};
 use fairlead_config::NetworkKind;
-use fairlead_kernel::route::{Link, LinkChange};
+use fairlead_kernel::route::{Link, LinkChange, LinkKind};
 use fairlead_kernel::{KernelError, NetNs, Route};
 use fairlead_store::{Attachment, AttachmentFilter, AttachmentState, NetnsRef};
 use fairlead_types::IfName;
@@ -77,7 +77,7 @@ fn resize(
         route.change_link(cable.index, &change, &cable.name)?;
     }
     if let Some(netns) = record.netns.as_ref().filter(|n| n.is_live()) {
-        inside(netns, &record.owner.ifname, &change)?;
+        inside(netns, cable, &change)?;
     }
     match grows {
         true => Ok(()),
@@ -85,10 +85,16 @@ fn resize(
     }
 }
 
-fn inside(netns: &NetnsRef, ifname: &IfName, change: &LinkChange) -> Result<(), KernelError> {
+/// The container's end is the one that the host's says: its name is the engine's to choose.
+fn inside(netns: &NetnsRef, cable: &Link, change: &LinkChange) -> Result<(), KernelError> {
     let mut route = Route::open_in(&NetNs::open(&netns.path)?)?;
-    match route.link(ifname)? {
-        Some(link) => route.change_link(link.index, change, ifname),
-        None => Ok(()),
+    let Some(index) = cable.parent else {
+        return Ok(());
+    };
+    match route.link_by_index(index)? {
+        Some(link) if link.kind == Some(LinkKind::Veth) => {
+            route.change_link(link.index, change, &link.name)
+        }
+        _ => Ok(()),
     }
 }

@@ -34,6 +34,11 @@ pub enum GcAction {
         /// Whose.
         owner: Owner,
     },
+    /// A cable that no engine has taken the container's end of.
+    Untaken {
+        /// Whose.
+        owner: Owner,
+    },
     /// An element of our nftables without a record.
     Element {
         /// What it was.
@@ -49,6 +54,7 @@ impl fmt::Display for GcAction {
             Self::Leaked { owner } => {
                 write!(f, "{owner}: left by plugin calls, its namespace is gone")
             }
+            Self::Untaken { owner } => write!(f, "{owner}: no engine took its interface"),
             Self::Element { element } => write!(f, "nftables: {element}: nobody's"),
         }
     }
@@ -80,6 +86,10 @@ impl Node {
                 continue;
             }
             report.actions.push(action);
+        }
+        match self.collect_plugs(dry_run) {
+            Ok(actions) => report.actions.extend(actions),
+            Err(error) => errors.push(error),
         }
         match self.collect_elements(dry_run) {
             Ok(actions) => report.actions.extend(actions),

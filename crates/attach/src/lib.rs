@@ -14,6 +14,7 @@ mod fit;
 mod gc;
 mod list;
 mod node;
+mod plug;
 mod request;
 mod restore;
 
@@ -24,4 +25,5 @@ pub use error::AttachError;
 pub use gc::{GcAction, GcReport};
 pub use list::{Attachment, Origin, PublishedPort};
 pub use node::Node;
+pub use plug::{Plug, PlugRequest, is_lease, lease, owner};
 pub use request::{AttachRequest, PublishError, PublishSpec, Sandbox};

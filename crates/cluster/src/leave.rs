@@ -104,6 +104,7 @@ impl Cluster {
             (false, false) => vec![
                 Put::Delete(keys::node(node)),
                 Put::DeletePrefix(keys::addresses_of(node)),
+                Put::DeletePrefix(keys::docker_holders_of(node)),
             ],
         };
         self.transact("leave the cluster", |config| {

@@ -7,7 +7,10 @@
 //! - `config`: the text of `cluster.conf`, and `config.generation`: how often it was
 //!   changed, which tells the newer of two texts after etcd was restored;
 //! - `nodes/NODE`: a [`NodeReport`], under a lease while the node's agent lives;
-//! - `addresses/NODE/NETWORK/IP`: a [`PublishedAddress`].
+//! - `addresses/NODE/NETWORK/IP`: a [`PublishedAddress`];
+//! - `docker/networks/ID`: a [`CarriedNetwork`], `docker/names/NAME`: which one has a name,
+//!   `docker/holders/NODE/ID`: a [`Holder`], `docker/claims/NETWORK/IP`: which node has an
+//!   address.
 //!
 //! With etcd, `config` there is the truth and `cluster.conf` on disk its mirror; without,
 //! `cluster.conf` on disk is the truth. All of it is mirrored, so a node reads what it
@@ -18,6 +21,7 @@ mod addresses;
 mod cluster;
 mod config;
 mod counted;
+mod docker;
 mod error;
 mod follow;
 mod identity;
@@ -33,6 +37,7 @@ mod resolve;
 
 pub use addresses::Published;
 pub use cluster::{Cluster, Reading};
+pub use docker::{CarriedNetwork, Claimed, Holder};
 pub use error::ClusterError;
 pub use follow::{AddressChange, Followed};
 pub use join::{JoinOptions, Joined, join, join_as};

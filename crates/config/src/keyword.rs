@@ -22,6 +22,8 @@ pub enum Section {
     Etcd,
     /// `[dns]`
     Dns,
+    /// `[docker]`
+    Docker,
     /// `[network#NAME]`, one for each network.
     Network,
     /// `[DEFAULT]` of a service.
@@ -48,6 +50,7 @@ impl Section {
             "listener" => Some(Self::Listener),
             "etcd" => Some(Self::Etcd),
             "dns" => Some(Self::Dns),
+            "docker" => Some(Self::Docker),
             _ => name.starts_with("network#").then_some(Self::Network),
         }
     }
@@ -76,6 +79,7 @@ impl Section {
             Self::Listener => "listener",
             Self::Etcd => "etcd",
             Self::Dns => "dns",
+            Self::Docker => "docker",
             Self::Network => "network#NAME",
             Self::Service => "service DEFAULT",
             Self::Container => "service container#N",

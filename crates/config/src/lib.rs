@@ -14,6 +14,7 @@ mod assign;
 mod check;
 mod config;
 mod convert;
+mod docker;
 mod document;
 mod edit;
 mod error;
@@ -32,6 +33,7 @@ mod value;
 
 pub use assign::{Assigned, Assignment, assign_segments, changed_with_segments, stored_segments};
 pub use config::{Config, nodename};
+pub use docker::{DockerScope, DockerSettings};
 pub use document::{Document, DocumentError};
 pub use edit::{Change, Changed, Outcome, change, changed, update};
 pub use error::ConfigError;

@@ -131,6 +131,8 @@ pub struct Network {
     pub bridge: Option<IfName>,
     /// Whether the bridge was named by `dev`, so it may belong to someone else.
     pub foreign_bridge: bool,
+    /// The addresses of its bridge that are not the first ones of their ranges.
+    pub gateways: Vec<IpAddr>,
     /// Whether the range is routed outside: nothing is masqueraded.
     pub public: bool,
     /// The largest packet of its links, in bytes (1280 to 65535), if it is declared.
@@ -142,6 +144,13 @@ pub struct Network {
 }
 
 impl Network {
+    /// The address of the bridge that is declared for one of the ranges.
+    #[must_use]
+    pub fn gateway(&self, range: IpNet) -> Option<IpAddr> {
+        let mut gateways = self.gateways.iter();
+        gateways.find(|ip| range.contains(*ip)).copied()
+    }
+
     /// The range that listings show: the first one.
     #[must_use]
     pub fn cidr(&self) -> Option<IpNet> {
@@ -240,6 +249,10 @@ impl<'a> Build<'a> {
             let value = self.keep(|b| Ok(b.find("public")?.value));
             public = matches!(value, Some(Some(Value::Bool(true))));
         }
+        let gateways = match kind {
+            NetworkKind::Bridge => self.keep(|b| b.gateways(&ranges)).unwrap_or_default(),
+            _ => Vec::new(),
+        };
         let first = ranges.first().copied();
         let routed = match (kind, first) {
             (NetworkKind::RoutedBridge, Some(range)) => self.routed(range),
@@ -252,6 +265,7 @@ impl<'a> Build<'a> {
             ranges,
             bridge: bridge.0,
             foreign_bridge: bridge.1,
+            gateways,
             public,
             mtu,
             routed,
@@ -346,6 +360,28 @@ impl<'a> Build<'a> {
     }
 
     /// A number that is optional and fits 32 bits by its keyword.
+    /// What `gateway` of a bridge says: each an address of a range, and not its first or
+    /// last one where those mean all of it.
+    fn gateways(&self, ranges: &[IpNet]) -> Result<Vec<IpAddr>, Problem> {
+        let Some(Value::Ips(ips)) = self.find("gateway")?.value else {
+            return Ok(Vec::new());
+        };
+        let fits = |ip: IpAddr| {
+            let mut ranges = ranges.iter();
+            ranges.any(|r| {
+                let all = r.addr().is_ipv4() && r.broadcast() == ip;
+                r.contains(&ip) && r.network() != ip && !all
+            })
+        };
+        match ips.iter().find(|ip| !fits(**ip)) {
+            Some(ip) => {
+                let reason = Reason::Gateway(*ip, self.section.clone());
+                Err(self.at("gateway", reason))
+            }
+            None => Ok(ips),
+        }
+    }
+
     fn number(&self, option: &str) -> Result<Option<u32>, Problem> {
         Ok(match self.find(option)?.value {
             Some(Value::Int(n)) => u32::try_from(n).ok(),

@@ -5,6 +5,7 @@ use fairlead_types::{ExposeError, NameError};
 use ipnet::IpNet;
 use std::fmt;
 use std::mem::discriminant;
+use std::net::IpAddr;
 
 /// One fault or oddity of the configuration: where, what is stored there, and why
 /// that is wrong.
@@ -61,7 +62,7 @@ impl fmt::Display for Problem {
 pub enum Reason {
     /// A section that has no meaning here. A warning.
     #[error(
-        "the section is not known; network#NAME, cluster, node, cni, dns, listener, etcd and DEFAULT are"
+        "the section is not known; network#NAME, cluster, node, cni, dns, docker, listener, etcd and DEFAULT are"
     )]
     UnknownSection,
     /// An option that its section does not know. A warning.
@@ -86,6 +87,9 @@ pub enum Reason {
     /// A network without range. A warning: it cannot be set up yet.
     #[error("the network has no range; set network#{0}.network")]
     NoRange(String),
+    /// A gateway that is no address of the network's ranges.
+    #[error("{0} is no address that a container of the network's range can have; see {1}.network")]
+    Gateway(IpAddr, String),
     /// A scope on a keyword that is the same on every node.
     #[error("the keyword takes no scope; set it without '@...'")]
     Unscopable,

@@ -66,6 +66,20 @@ pub fn allocate(store: &mut Store, request: &Request<'_>) -> Result<Allocation, 
 /// # Errors
 /// As [`allocate`].
 pub fn allocate_in(tx: &Tx<'_>, request: &Request<'_>) -> Result<Allocation, IpamError> {
+    allocate_of(tx, request, 0..request.sets.len())
+}
+
+/// The same of some of the range sets only, for an engine that asks for one family at a
+/// time; all of them are given, since each has a place of its own where the next search
+/// starts.
+///
+/// # Errors
+/// As [`allocate`].
+pub fn allocate_of(
+    tx: &Tx<'_>,
+    request: &Request<'_>,
+    sets: std::ops::Range<usize>,
+) -> Result<Allocation, IpamError> {
     let pool = request.pool.id();
     let (cursors, imported) = begin(tx, request.pool)?;
     let mut search = Search {
@@ -77,8 +91,9 @@ pub fn allocate_in(tx: &Tx<'_>, request: &Request<'_>) -> Result<Allocation, Ipa
     };
     search.forget_earlier()?;
     let mut wanted = request.requested.to_vec();
-    let mut leases = Vec::with_capacity(request.sets.len());
-    for (index, set) in request.sets.iter().enumerate() {
+    let mut leases = Vec::with_capacity(sets.len());
+    let chosen = request.sets.iter().enumerate();
+    for (index, set) in chosen.filter(|(index, _)| sets.contains(index)) {
         let asked = wanted.iter().position(|addr| set.range_of(*addr).is_some());
         let found = match asked.map(|at| wanted.remove(at)) {
             Some(addr) => search.certain(set, addr),

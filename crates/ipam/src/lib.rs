@@ -20,8 +20,8 @@ mod range;
 mod resolv;
 
 pub use allocate::{
-    Allocation, Lease, Request, Usage, allocate, allocate_in, check, pool_usage, release,
-    release_in,
+    Allocation, Lease, Request, Usage, allocate, allocate_in, allocate_of, check, pool_usage,
+    release, release_in,
 };
 pub use args::requested_by_args;
 pub use config::{IpamConfig, Route};

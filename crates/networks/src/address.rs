@@ -1,5 +1,6 @@
 //! The address and the hardware address of a network's bridge.
 
+use fairlead_config::Network;
 use fairlead_types::Mac;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -14,6 +15,15 @@ pub fn bridge_address(range: IpNet) -> IpNet {
     };
     // The prefix length is that of a range of the same family, so it always fits.
     IpNet::new(address, range.prefix_len()).unwrap_or(range)
+}
+
+/// The address of a network's bridge on one of its ranges: the declared one, else
+/// [`bridge_address`].
+#[must_use]
+pub fn gateway_of(network: &Network, range: IpNet) -> IpNet {
+    let declared = network.gateway(range);
+    let declared = declared.and_then(|ip| IpNet::new(ip, range.prefix_len()).ok());
+    declared.unwrap_or_else(|| bridge_address(range))
 }
 
 /// The hardware address of a bridge that has these addresses. A bridge without one of

@@ -48,9 +48,10 @@ pub fn generate(network: &Network, node: &str, mtu: Option<u32>) -> Result<ConfL
 fn bridge(network: &Network, ranges: &[IpNet], mtu: Option<u32>) -> Value {
     let bridge = network.bridge.as_ref().map_or("", |name| name.as_str());
     // One range set for each family: a container gets one address of each.
-    let sets = ranges
-        .iter()
-        .map(|range| json!([{"subnet": range.to_string()}]));
+    let sets = ranges.iter().map(|range| match network.gateway(*range) {
+        Some(gateway) => json!([{"subnet": range.to_string(), "gateway": gateway}]),
+        None => json!([{"subnet": range.to_string()}]),
+    });
     let mut routes: Vec<Value> = ranges
         .iter()
         .map(|range| json!({"dst": default_route(*range)}))

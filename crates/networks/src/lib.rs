@@ -22,7 +22,7 @@ mod setup;
 mod status;
 mod tables;
 
-pub use address::{bridge_address, bridge_mac};
+pub use address::{bridge_address, bridge_mac, gateway_of};
 pub use catalog::{Catalog, Entry, Source, find};
 pub use error::NetworkError;
 pub use files::CniFile;

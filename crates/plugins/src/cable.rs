@@ -12,10 +12,12 @@ use std::os::fd::AsFd;
 
 /// A cable to make.
 pub(crate) struct Cable<'a> {
-    /// Who it is for; gives both names.
+    /// Who it is for; gives the name of the host's end.
     pub(crate) owner: &'a Owner,
-    /// The container's namespace.
+    /// The namespace that the container's end is born in.
     pub(crate) sandbox: &'a NetNs,
+    /// The name of the container's end there.
+    pub(crate) inner: &'a IfName,
     /// The hardware address of the container's end, if asked for.
     pub(crate) mac: Option<Mac>,
     /// The greatest packet, in bytes.
@@ -58,7 +60,7 @@ impl Cable<'_> {
             group: None,
             namespace: None,
             kind: NewLinkKind::Veth(Peer {
-                name: self.owner.ifname.clone(),
+                name: self.inner.clone(),
                 mac: self.mac,
                 mtu: self.mtu,
                 namespace: Some(self.sandbox.as_fd()),
@@ -76,11 +78,11 @@ impl Cable<'_> {
     }
 
     fn taken(&self, host: &IfName) -> CniError {
-        let inner = Route::open_in(self.sandbox).and_then(|mut r| r.link(&self.owner.ifname));
+        let inner = Route::open_in(self.sandbox).and_then(|mut r| r.link(self.inner));
         if matches!(inner, Ok(Some(_))) {
             return CniError::internal(format!(
                 "container veth name provided ({}) already exists",
-                self.owner.ifname
+                self.inner
             ));
         }
         CniError::internal(format!(

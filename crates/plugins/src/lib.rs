@@ -10,6 +10,7 @@ mod bridge;
 mod cable;
 mod container;
 mod error;
+mod handover;
 mod host;
 mod host_local;
 mod ipam;
@@ -26,8 +27,9 @@ mod undo;
 mod verify;
 
 pub use cable::{host_name, is_host_name};
+pub use handover::{Given, HandoverError, handover, handover_name};
 pub use host::Host;
-pub use portmap::PortMapping;
+pub use portmap::{PortMapping, publish, unpublish};
 pub use records::{recorded, release_dead};
 pub use removal::{DeleteLinks, Parts, Removed};
 pub use set::{NAMES, PluginSet, run_program};

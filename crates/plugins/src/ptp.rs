@@ -116,6 +116,7 @@ impl PointToPoint {
         let cable = Cable {
             owner,
             sandbox: &plan.sandbox,
+            inner: &owner.ifname,
             mac: None,
             mtu: plan.mtu,
             master: None,

@@ -119,6 +119,19 @@ pub struct NewAttachment<'a> {
     pub capability_args: Option<&'a str>,
 }
 
+/// What an engine tells of an attachment after it was made.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// The engine's id of the container.
+    pub id: &'a str,
+    /// The container's namespace; what is known stays where this is none.
+    pub netns: Option<&'a NetnsRef>,
+    /// The object it is for.
+    pub object: Option<&'a ObjectName>,
+    /// What DNS is told of it.
+    pub naming: &'a Naming,
+}
+
 /// What became of a claim on an attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
@@ -338,6 +351,32 @@ impl Tx<'_> {
             network,
         ];
         self.mark(owner, AttachmentState::Ready, sql, params)
+    }
+
+    /// Notes what was heard of an attachment after it was made: an engine tells late which
+    /// container an endpoint is for. Says whether there is such an attachment.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub fn identify_attachment(
+        &self,
+        owner: &Owner,
+        identity: &Identity<'_>,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE attachments SET id = ?, netns = ifnull(?, netns), object = ?, naming = ? WHERE container = ? AND ifname = ? AND network = ?";
+        let [container, ifname, network] = owner_columns(owner);
+        let naming = (!identity.naming.is_empty())
+            .then(|| serde_json::to_string(identity.naming).unwrap_or_default());
+        let params = params![
+            identity.id,
+            identity.netns,
+            identity.object.map(ObjectName::as_str),
+            naming,
+            container,
+            ifname,
+            network,
+        ];
+        Ok(self.change("identify attachment of", owner, sql, params)? > 0)
     }
 
     /// Marks an attachment as being taken away by `actor`.

@@ -16,6 +16,7 @@
 mod addresses;
 mod attachments;
 mod boot;
+mod docker;
 mod error;
 mod key;
 mod masquerades;
@@ -31,8 +32,11 @@ mod services;
 mod store;
 
 pub use addresses::{Address, NewAddress};
-pub use attachments::{Attachment, AttachmentFilter, AttachmentState, Claim, NewAttachment};
+pub use attachments::{
+    Attachment, AttachmentFilter, AttachmentState, Claim, Identity, NewAttachment,
+};
 pub use boot::BootId;
+pub use docker::{DockerNetwork, DockerPool, Resting};
 pub use error::StoreError;
 pub use masquerades::Masquerade;
 pub use owners::OwnerRecord;

@@ -228,6 +228,8 @@ mod tests {
             "ALTER TABLE attachments DROP COLUMN resource;
              ALTER TABLE attachments DROP COLUMN naming;
              DROP TABLE services;
+             DROP TABLE docker_networks;
+             DROP TABLE resting;
              INSERT INTO attachments(container, ifname, network, id, state, since, config)
              VALUES('c1', 'eth0', 'web', 'c1', 1, 7, '{}');
              PRAGMA user_version = 1",

@@ -31,7 +31,7 @@ pub(super) fn records(node: &Node, found: &mut Vec<Finding>) -> Result<(), Attac
     for action in node.gc(true)?.actions {
         let subject = match &action {
             GcAction::Unfinished { .. } => "unfinished attachment",
-            GcAction::Dead { .. } => "dead attachment",
+            GcAction::Dead { .. } | GcAction::Untaken { .. } => "dead attachment",
             GcAction::Leaked { .. } => "leaked record",
             GcAction::Element { .. } => "nftables element",
         };

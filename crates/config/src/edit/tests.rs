@@ -341,7 +341,7 @@ fn what_is_odd_is_warned_about_and_written() {
         ),
         (
             "netwrk#a.type=bridge",
-            "netwrk#a: the section is not known; network#NAME, cluster, node, cni, dns, listener, etcd and DEFAULT are",
+            "netwrk#a: the section is not known; network#NAME, cluster, node, cni, dns, docker, listener, etcd and DEFAULT are",
         ),
         (
             "network#a.tunnel=auto",

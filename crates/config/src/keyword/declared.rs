@@ -138,7 +138,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         Section::Node,
         "docker_socket",
         Kind::Path,
-        "socket of the Docker engine that runs the containers of services",
+        "socket of the Docker engine: of the containers of services, and of networks made with -d fairlead",
     )
     .or("/var/run/docker.sock"),
     plain(
@@ -177,6 +177,46 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     )
     .or("53")
     .scoped(),
+    plain(
+        Section::Docker,
+        "plugin",
+        Kind::Path,
+        "socket that Docker finds the driver of networks at",
+    )
+    .or("/run/docker/plugins/fairlead.sock")
+    .scoped(),
+    plain(
+        Section::Docker,
+        "scope",
+        Kind::Choice(&["local", "global"]),
+        "scope of the networks of Docker: global for engines with a cluster store, which they keep their networks in",
+    )
+    .or("local")
+    .scoped(),
+    plain(
+        Section::Docker,
+        "carry",
+        Kind::Bool,
+        "whether agents make a network of scope local on the engines of all nodes, when one of them has it",
+    )
+    .or("true")
+    .scoped(),
+    plain(
+        Section::Docker,
+        "pools",
+        Kind::Cidrs,
+        "ranges that networks without a subnet are cut from",
+    )
+    .or("10.192.0.0/12 fdfa:12ea:d000::/40")
+    .scoped(),
+    plain(
+        Section::Docker,
+        "pool_prefix",
+        Kind::Int { min: 8, max: 30 },
+        "prefix length of such a network of IPv4; one of IPv6 has 64",
+    )
+    .or("24")
+    .scoped(),
     network("type", ALL, Kind::Choice(TYPES), "type of the network").or("bridge"),
     network(
         "network",
@@ -210,6 +250,12 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         BRIDGES,
         Kind::Device,
         "bridge to use instead of obr_NAME",
+    ),
+    network(
+        "gateway",
+        &[Bridge],
+        Kind::Ips,
+        "address of the bridge, one of each range; default is the first one of the range",
     ),
     network(
         "public",

@@ -3,7 +3,7 @@
 use super::observe::{self, Desired, FORWARD4, FORWARD6, Observed};
 use super::paths::{mend, tunnel_to};
 use super::step::{Job, Step};
-use crate::address::{bridge_address, bridge_mac};
+use crate::address::{bridge_address, bridge_mac, gateway_of};
 use crate::files::CniFile;
 use crate::routed::{Share, Underlay, local_ranges};
 use crate::{NetworkError, generate};
@@ -314,7 +314,7 @@ impl<'a> Planner<'a> {
     ) {
         let name = network.name.as_str();
         let ranges = self.local_ranges(network);
-        let wanted: Vec<IpNet> = ranges.iter().map(|r| bridge_address(*r)).collect();
+        let wanted: Vec<IpNet> = ranges.iter().map(|r| gateway_of(network, *r)).collect();
         let mut present: Vec<IpNet> = self.observed.addresses_of(link.index).collect();
         let here = self.observed.recorded.iter();
         let here = here.filter(|r| r.bridge == *bridge && r.index == link.index);
@@ -408,7 +408,7 @@ impl<'a> Planner<'a> {
 
     fn create(&self, network: &Network, bridge: &IfName, steps: &mut Vec<Step>) {
         let ranges = self.local_ranges(network);
-        let addresses: Vec<IpNet> = ranges.iter().map(|r| bridge_address(*r)).collect();
+        let addresses: Vec<IpNet> = ranges.iter().map(|r| gateway_of(network, *r)).collect();
         steps.push(Step::CreateBridge {
             network: network.name.clone(),
             bridge: bridge.clone(),

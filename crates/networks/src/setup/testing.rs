@@ -26,6 +26,7 @@ pub(crate) fn network(name: &str, ranges: &[&str]) -> Network {
         ranges: ranges.iter().map(|r| r.parse().unwrap()).collect(),
         bridge: Some(IfName::new(format!("obr_{name}")).unwrap()),
         foreign_bridge: false,
+        gateways: Vec::new(),
         public: false,
         mtu: None,
         routed: None,

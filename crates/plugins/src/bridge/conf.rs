@@ -26,6 +26,7 @@ struct Keys {
     enabledad: Option<bool>,
     disable_container_interface: Option<bool>,
     port_isolation: Option<bool>,
+    handover: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,6 +59,9 @@ pub(super) struct BridgeConf {
     pub(super) dad: bool,
     pub(super) without_container_interface: bool,
     pub(super) isolated: bool,
+    /// The name that the container's end has until an engine takes it from this namespace
+    /// and sets it up. The reference plugin has no such key: [`crate::handover`] writes it.
+    pub(super) handover: Option<IfName>,
     pub(super) mac: Option<Mac>,
     pub(super) ipam: Option<String>,
 }
@@ -85,6 +89,7 @@ impl BridgeConf {
             dad: yes(keys.enabledad),
             without_container_interface: yes(keys.disable_container_interface),
             isolated: yes(keys.port_isolation),
+            handover: keys.handover.as_deref().map(handover_name).transpose()?,
             mac: mac(call)?,
             ipam: call.config.ipam_type().map(str::to_owned),
         };
@@ -148,6 +153,10 @@ fn bridge_name(name: Option<&str>) -> Result<IfName, CniError> {
     IfName::new(name).map_err(|error: NameError| {
         CniError::internal(format!("bridge {name:?} cannot be made: {error}"))
     })
+}
+
+fn handover_name(name: &str) -> Result<IfName, CniError> {
+    IfName::new(name).map_err(|error| CniError::internal(format!("handover {name:?}: {error}")))
 }
 
 /// The size of the greatest packet, as `bridge` and `ptp` take it; 0 is the default.

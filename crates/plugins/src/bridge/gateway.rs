@@ -257,6 +257,7 @@ pub(super) fn ensure_vlan_gateway(
     let cable = Cable {
         owner: &owner,
         sandbox: &here,
+        inner: &owner.ifname,
         mac: None,
         mtu: conf.mtu,
         master: Some(bridge.index),

@@ -17,7 +17,7 @@ use conf::BridgeConf;
 use fairlead_cni::{Call, CniError, CniResult, Interface, Plugin};
 use fairlead_kernel::route::{Link, LinkKind, PortOptions};
 use fairlead_kernel::{NetNs, Route};
-use fairlead_types::{IfName, Owner};
+use fairlead_types::{IfName, Mac, Owner};
 use gateway::{described, ensure_addresses, ensure_bridge, ensure_vlan_gateway, plan_gateways};
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -39,14 +39,26 @@ struct Plan<'a> {
     sandbox: NetNs,
 }
 
+impl Plan<'_> {
+    /// The name of the container's end where it is born.
+    fn inner(&self) -> &IfName {
+        self.conf.handover.as_ref().unwrap_or(&self.owner.ifname)
+    }
+}
+
 impl Plugin for Bridge {
     fn add(&self, call: &Call) -> Result<CniResult, CniError> {
         let conf = BridgeConf::of(call)?;
+        let sandbox = match conf.handover {
+            // The engine's sandbox may not be there yet.
+            Some(_) => NetNs::current().map_err(kernel)?,
+            None => open_sandbox(call.netns()?)?,
+        };
         let plan = Plan {
             call,
             conf,
             owner: call.owner()?,
-            sandbox: open_sandbox(call.netns()?)?,
+            sandbox,
         };
         all_or_nothing(|undo| self.apply(&plan, undo))
     }
@@ -69,6 +81,12 @@ impl Plugin for Bridge {
 
     fn check(&self, call: &Call) -> Result<(), CniError> {
         let conf = BridgeConf::of(call)?;
+        if conf.handover.is_some() {
+            // The container's end is the engine's, who knows where it is.
+            let result = verify::previous(call)?;
+            let mut host = Route::open().map_err(kernel)?;
+            return check_bridge(&mut host, &conf, &result).map(drop);
+        }
         let sandbox = open_sandbox(call.netns()?)?;
         self.ipam.check(call)?;
         let result = verify::previous(call)?;
@@ -101,7 +119,7 @@ impl Bridge {
         let on_bridge = plan_gateways(conf, &mut result)?;
 
         let port = self.connect(plan, &mut route, &bridge, undo)?;
-        let mut end = if conf.without_container_interface {
+        let mut end = if conf.without_container_interface || conf.handover.is_some() {
             None
         } else {
             let settings = Settings {
@@ -114,8 +132,9 @@ impl Bridge {
                 settings,
             )?)
         };
-        if let (Some(end), true) = (&end, conf.mac_check) {
-            self.check_mac(&port, end, undo)?;
+        let mac = end.as_ref().map(|end| end.mac).or(conf.mac);
+        if let (Some(mac), true) = (mac, conf.mac_check) {
+            self.check_mac(&port, mac, undo)?;
         }
         if let Some(end) = &mut end {
             end.configure(&result)?;
@@ -158,6 +177,7 @@ impl Bridge {
         let cable = Cable {
             owner: &plan.owner,
             sandbox: &plan.sandbox,
+            inner: plan.inner(),
             mac: conf.mac,
             mtu: conf.mtu,
             master: Some(bridge.index),
@@ -187,12 +207,12 @@ impl Bridge {
     fn check_mac<'a>(
         &'a self,
         port: &IfName,
-        end: &ContainerEnd,
+        mac: Mac,
         undo: &mut Undo<'a>,
     ) -> Result<(), CniError> {
         let name = port.clone();
         undo.push(move || mac_check::remove(&self.host, &name));
-        mac_check::add(&self.host, port, end.mac)
+        mac_check::add(&self.host, port, mac)
     }
 
     /// Puts the gateway's addresses on the bridge, or on the link of the VLAN, which
@@ -224,7 +244,7 @@ fn sandbox_interface(plan: &Plan<'_>, end: Option<&ContainerEnd>) -> Result<Inte
         Some(end) => end.mac.to_string(),
         None => {
             let mut inner = Route::open_in(&plan.sandbox).map_err(kernel)?;
-            let name = &plan.owner.ifname;
+            let name = plan.inner();
             let link = inner
                 .link(name)
                 .map_err(kernel)?
@@ -232,10 +252,14 @@ fn sandbox_interface(plan: &Plan<'_>, end: Option<&ContainerEnd>) -> Result<Inte
             link.mac.map(|mac| mac.to_string()).unwrap_or_default()
         }
     };
+    let sandbox = match plan.conf.handover {
+        Some(_) => String::new(),
+        None => plan.call.netns()?.display().to_string(),
+    };
     Ok(Interface {
         mac,
-        sandbox: plan.call.netns()?.display().to_string(),
-        ..Interface::new(plan.owner.ifname.as_str())
+        sandbox,
+        ..Interface::new(plan.inner().as_str())
     })
 }
 

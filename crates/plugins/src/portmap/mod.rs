@@ -34,7 +34,7 @@ use fairlead_cni::{Call, CniError, CniResult, Plugin};
 use fairlead_firewall::{Element, Publish};
 use fairlead_kernel::conntrack::{Conntrack, Filter};
 use fairlead_kernel::{Route, sysctl};
-use fairlead_store::PortClaim;
+use fairlead_store::{NetnsRef, PortClaim};
 use fairlead_types::{Owner, Protocol};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -138,7 +138,8 @@ impl Plugin for Portmap {
             return Ok(previous.into_owned());
         }
         let owner = call.owner()?;
-        all_or_nothing(|undo| self.publish(call, &owner, &claims, undo))?;
+        let netns = self.host.netns_of(call)?;
+        all_or_nothing(|undo| open(&self.host, &owner, netns.as_ref(), &claims, undo))?;
         Ok(previous.into_owned())
     }
 
@@ -178,33 +179,53 @@ impl Plugin for Portmap {
     }
 }
 
-impl Portmap {
-    fn publish<'a>(
-        &'a self,
-        call: &Call,
-        owner: &Owner,
-        claims: &[PortClaim],
-        undo: &mut Undo<'a>,
-    ) -> Result<(), CniError> {
-        let netns = self.host.netns_of(call)?;
-        // Repeated with other mappings, ADD has the new ones only.
-        let old = self.host.with_store(|store| {
-            store.write(|tx| {
-                let old = tx.release_ports(owner)?;
-                tx.claim_ports(owner, netns.as_ref(), claims).map(|()| old)
-            })
-        })?;
-        let holder = owner.clone();
-        undo.push(move || unpublish(&self.host, &holder));
-        let old: Vec<PortClaim> = old.into_iter().map(|port| port.claim).collect();
-        let new = elements(claims, owner);
-        let mut old = elements(&old, owner);
-        old.retain(|element| !new.iter().any(|new| replaces(new, element)));
-        self.host
-            .with_firewall(|firewall| firewall.change(&new, &old))?;
-        forget_connections(claims)?;
-        allow_localnet(claims)
+/// Publishes ports of an attachment that is there already, in the place of those that it
+/// had, as `portmap` does with `snat`: for engines that tell of ports later than of networks.
+///
+/// # Errors
+/// A port that somebody else holds, with the holder; nothing is published then.
+pub fn publish(
+    host: &Host,
+    owner: &Owner,
+    addresses: &[IpNet],
+    mappings: Vec<PortMapping>,
+) -> Result<(), CniError> {
+    let conf = PortmapConf {
+        masquerade: conf::Masquerade::Own,
+        mappings,
+        ..PortmapConf::default()
+    };
+    let claims = claims(&conf, addresses)?;
+    if claims.is_empty() {
+        return unpublish(host, owner);
     }
+    all_or_nothing(|undo| open(host, owner, None, &claims, undo))
+}
+
+/// Claims the ports and opens them.
+fn open<'a>(
+    host: &'a Host,
+    owner: &Owner,
+    netns: Option<&NetnsRef>,
+    claims: &[PortClaim],
+    undo: &mut Undo<'a>,
+) -> Result<(), CniError> {
+    // Repeated with other mappings, ADD has the new ones only.
+    let old = host.with_store(|store| {
+        store.write(|tx| {
+            let old = tx.release_ports(owner)?;
+            tx.claim_ports(owner, netns, claims).map(|()| old)
+        })
+    })?;
+    let holder = owner.clone();
+    undo.push(move || unpublish(host, &holder));
+    let old: Vec<PortClaim> = old.into_iter().map(|port| port.claim).collect();
+    let new = elements(claims, owner);
+    let mut old = elements(&old, owner);
+    old.retain(|element| !new.iter().any(|new| replaces(new, element)));
+    host.with_firewall(|firewall| firewall.change(&new, &old))?;
+    forget_connections(claims)?;
+    allow_localnet(claims)
 }
 
 /// Whether adding `new` does away with `old`: it is the same, or a rule that takes the
@@ -218,7 +239,10 @@ fn replaces(new: &Element, old: &Element) -> bool {
 
 /// Takes every port of an attachment back; 'not there' is done. Elements and records go
 /// in one step, so that nobody who restores what is recorded puts an element back.
-pub(crate) fn unpublish(host: &Host, owner: &Owner) -> Result<(), CniError> {
+///
+/// # Errors
+/// State or nftables.
+pub fn unpublish(host: &Host, owner: &Owner) -> Result<(), CniError> {
     let ports = host.with_store(|store| store.view().ports_of(owner))?;
     if ports.is_empty() {
         return Ok(());

@@ -1,0 +1,157 @@
+//! Networks that Docker's user names no declared one for: they are declared for it, in the
+//! cluster's configuration, and go with Docker's.
+
+use crate::driver::Wanted;
+use crate::{Door, DoorError};
+use fairlead_config::{Change, KeyOp, KeyPath, Operator, Target};
+use fairlead_store::DockerNetwork;
+use fairlead_types::NetworkName;
+use ipnet::IpNet;
+use tracing::{info, warn};
+
+/// The name of a network that is declared for one of Docker's: bridges are named after it,
+/// which leaves eleven bytes.
+pub(crate) fn name_for(id: &str) -> Result<NetworkName, DoorError> {
+    let id: String = id.to_lowercase().chars().take(9).collect();
+    Ok(NetworkName::new(format!("d-{id}"))?)
+}
+
+impl Door {
+    /// Declares a network and makes it; nothing of it stays if that fails.
+    pub(crate) fn declare(&self, name: &NetworkName, wanted: &Wanted) -> Result<(), DoorError> {
+        let changes = declaration(name, wanted);
+        self.change(&changes)?;
+        let made = self.make(name);
+        if made.is_err() {
+            self.undeclare(name);
+        }
+        made
+    }
+
+    /// Has a declared network be there, with its bridge.
+    pub(crate) fn make(&self, name: &NetworkName) -> Result<(), DoorError> {
+        let not_made = |reason: String| DoorError::NotMade {
+            network: name.clone(),
+            reason,
+        };
+        self.ground.set_up(name).map_err(not_made)?;
+        let node = self.ground.node();
+        fairlead_networks::find(node.config(), name)?;
+        Ok(())
+    }
+
+    /// Takes a declaration back. What cannot be taken back harms nobody, and is told.
+    pub(crate) fn undeclare(&self, name: &NetworkName) {
+        let section = format!("network#{name}");
+        let done = self.change(&[Change::Delete(section)]).and_then(|()| {
+            let set_up = self.ground.set_up(name);
+            set_up.map_err(|reason| DoorError::NotMade {
+                network: name.clone(),
+                reason,
+            })
+        });
+        if let Err(error) = done {
+            warn!("take network {name} away: {error}");
+        }
+    }
+
+    fn change(&self, changes: &[Change]) -> Result<(), DoorError> {
+        let node = self.ground.node();
+        match self.ground.cluster() {
+            Some(cluster) => {
+                cluster.change(changes, false)?;
+            }
+            None => {
+                let (root, name) = (node.host().root(), node.config().node());
+                fairlead_config::change(root, Target::Cluster, name, changes, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a network of Docker's: what is kept of it, the record, and the declaration
+    /// when it was the last one there. Each part may be gone already.
+    pub(crate) fn forget(&self, network: &DockerNetwork) -> Result<(), DoorError> {
+        let node = self.ground.node();
+        let kept = kept_by(network)?;
+        node.host().store(|store| {
+            store.write(|tx| {
+                tx.free_addresses_of(&kept)?;
+                tx.remove_docker_network(&network.id)
+            })
+        })?;
+        let origin = network.origin.as_deref().unwrap_or(&network.id);
+        let mut last = !self
+            .all_recorded()?
+            .iter()
+            .any(|other| other.network == network.network);
+        if let Some(cluster) = self.ground.cluster() {
+            cluster.release_docker(&network.id)?;
+            last = last && cluster.docker_holders(&network.network)?.is_empty();
+            let mut carried = cluster.carried_now()?.into_iter();
+            if let Some(carried) = carried.find(|carried| carried.origin == origin) {
+                cluster.forget_carried(&carried)?;
+            }
+        }
+        if network.declared && last {
+            self.undeclare_unused(&network.network);
+        }
+        Ok(())
+    }
+
+    /// A network that others came to use in spite of its name stays.
+    fn undeclare_unused(&self, name: &NetworkName) {
+        let node = self.ground.node();
+        match node.attachments_of(name) {
+            Ok(users) if users.is_empty() => self.undeclare(name),
+            Ok(users) => info!("network {name} stays: {} containers are on it", users.len()),
+            Err(error) => warn!("look who is on network {name}: {error}"),
+        }
+    }
+}
+
+/// Who has the addresses that no container of a network gets.
+pub(crate) fn kept_by(network: &DockerNetwork) -> Result<fairlead_types::Owner, DoorError> {
+    let name: String = network.id.chars().take(64).collect();
+    let container = fairlead_types::ContainerId::new(format!("docker-{name}"))?;
+    Ok(fairlead_attach::owner(&network.network, container)?)
+}
+
+fn declaration(name: &NetworkName, wanted: &Wanted) -> Vec<Change> {
+    let set = |option: &str, value: String| {
+        Change::Set(KeyOp {
+            path: KeyPath::new(format!("network#{name}"), option),
+            operator: Operator::Assign,
+            value,
+        })
+    };
+    let subnets: Vec<String> = wanted.pools.iter().map(|p| p.subnet.to_string()).collect();
+    let mut changes = vec![
+        set("type", "bridge".to_owned()),
+        set("network", subnets.join(" ")),
+    ];
+    let own: Vec<String> = wanted
+        .pools
+        .iter()
+        .filter_map(|pool| {
+            let usual = fairlead_networks::bridge_address(pool.subnet).addr();
+            pool.gateway.filter(|gateway| *gateway != usual)
+        })
+        .map(|gateway| gateway.to_string())
+        .collect();
+    if !own.is_empty() {
+        changes.push(set("gateway", own.join(" ")));
+    }
+    if let Some(mtu) = wanted.options.mtu {
+        changes.push(set("mtu", mtu.to_string()));
+    }
+    if wanted.options.unmasked || wanted.options.internal {
+        changes.push(set("public", "true".to_owned()));
+    }
+    changes
+}
+
+/// Whether a subnet is one of a pool's.
+pub(crate) fn has_subnet(network: &fairlead_config::Network, subnet: IpNet) -> bool {
+    network.ranges.contains(&subnet)
+}

@@ -1,0 +1,167 @@
+//! The door as a whole: what it stands on, and which call is answered by what.
+
+use crate::DoorError;
+use crate::view::View;
+use fairlead_attach::Node;
+use fairlead_cluster::Cluster;
+use fairlead_types::NetworkName;
+use ipnet::IpNet;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the door stands on: the agent.
+pub trait Ground: Send + Sync {
+    /// The node with the newest configuration.
+    fn node(&self) -> Arc<Node>;
+
+    /// The cluster, once it could be opened.
+    fn cluster(&self) -> Option<Arc<Cluster>>;
+
+    /// Makes the networks as they are declared now, and waits until that is done.
+    ///
+    /// # Errors
+    /// What is wrong with that network now, in words.
+    fn set_up(&self, network: &NetworkName) -> Result<(), String>;
+
+    /// Hears of each call: which, how long it took, and whether it was served.
+    fn called(&self, method: &'static str, took: Duration, served: bool);
+}
+
+/// The driver of networks and of addresses.
+pub struct Door {
+    pub(crate) ground: Arc<dyn Ground>,
+    pub(crate) view: Arc<View>,
+    /// Subnets that were given to networks which are not made yet, and when.
+    reserved: Mutex<BTreeMap<IpNet, Instant>>,
+    /// Networks are made and taken away one at a time.
+    making: Mutex<()>,
+}
+
+impl Door {
+    /// A door on that ground. What the engine's events tell is in the view.
+    #[must_use]
+    pub fn new(ground: Arc<dyn Ground>) -> Self {
+        Self {
+            ground,
+            view: Arc::default(),
+            reserved: Mutex::default(),
+            making: Mutex::default(),
+        }
+    }
+
+    /// What is known of the engine's containers.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view)
+    }
+
+    pub(crate) fn reserved(&self) -> MutexGuard<'_, BTreeMap<IpNet, Instant>> {
+        locked(&self.reserved)
+    }
+
+    pub(crate) fn making(&self) -> MutexGuard<'_, ()> {
+        locked(&self.making)
+    }
+
+    /// Serves one call, as `NetworkDriver.Join`.
+    ///
+    /// # Errors
+    /// [`DoorError::Method`] and [`DoorError::Request`] for what is no call; else why it could
+    /// not be served.
+    pub fn call(&self, method: &str, body: &[u8]) -> Result<Value, DoorError> {
+        let Some(method) = METHODS.into_iter().find(|known| *known == method) else {
+            return Err(DoorError::Method(method.to_owned()));
+        };
+        let begun = Instant::now();
+        let answer = self.serve(method, body);
+        self.ground.called(method, begun.elapsed(), answer.is_ok());
+        answer
+    }
+
+    fn serve(&self, method: &'static str, body: &[u8]) -> Result<Value, DoorError> {
+        let done = |done: ()| match done {
+            () => json!({}),
+        };
+        match method {
+            "Plugin.Activate" => Ok(json!({"Implements": ["NetworkDriver", "IpamDriver"]})),
+            "NetworkDriver.GetCapabilities" => self.capabilities(),
+            "NetworkDriver.CreateNetwork" => self.create_network(read(method, body)?).map(done),
+            "NetworkDriver.DeleteNetwork" => self.delete_network(&read(method, body)?).map(done),
+            "NetworkDriver.CreateEndpoint" => answer(self.create_endpoint(&read(method, body)?)?),
+            "NetworkDriver.DeleteEndpoint" => self.delete_endpoint(&read(method, body)?).map(done),
+            "NetworkDriver.EndpointOperInfo" => self.endpoint_info(&read(method, body)?),
+            "NetworkDriver.Join" => answer(self.join(&read(method, body)?)?),
+            "NetworkDriver.ProgramExternalConnectivity" => {
+                self.publish(&read(method, body)?).map(done)
+            }
+            "NetworkDriver.RevokeExternalConnectivity" => {
+                self.unpublish(&read(method, body)?).map(done)
+            }
+            "IpamDriver.GetCapabilities" => {
+                Ok(json!({"RequiresMACAddress": false, "RequiresRequestReplay": false}))
+            }
+            "IpamDriver.GetDefaultAddressSpaces" => Ok(json!({
+                "LocalDefaultAddressSpace": crate::protocol::LOCAL_SPACE,
+                "GlobalDefaultAddressSpace": crate::protocol::GLOBAL_SPACE,
+            })),
+            "IpamDriver.RequestPool" => self.request_pool(&read(method, body)?),
+            "IpamDriver.ReleasePool" => self.release_pool(&read(method, body)?).map(done),
+            "IpamDriver.RequestAddress" => self.request_address(&read(method, body)?),
+            "IpamDriver.ReleaseAddress" => self.release_address(&read(method, body)?).map(done),
+            "NetworkDriver.AllocateNetwork" => Ok(json!({"Options": {}})),
+            "NetworkDriver.GwAllocCheck" => Ok(json!({"SkipIPv4": false, "SkipIPv6": false})),
+            // Leave: the cable goes when Docker has put its end back. The others tell of
+            // things that are known here by other ways.
+            _ => Ok(json!({})),
+        }
+    }
+}
+
+/// Every call that is known.
+const METHODS: [&str; 23] = [
+    "Plugin.Activate",
+    "Plugin.Deactivate",
+    "NetworkDriver.GetCapabilities",
+    "NetworkDriver.AllocateNetwork",
+    "NetworkDriver.FreeNetwork",
+    "NetworkDriver.GwAllocCheck",
+    "NetworkDriver.CreateNetwork",
+    "NetworkDriver.DeleteNetwork",
+    "NetworkDriver.CreateEndpoint",
+    "NetworkDriver.DeleteEndpoint",
+    "NetworkDriver.EndpointOperInfo",
+    "NetworkDriver.Join",
+    "NetworkDriver.Leave",
+    "NetworkDriver.ProgramExternalConnectivity",
+    "NetworkDriver.RevokeExternalConnectivity",
+    "NetworkDriver.DiscoverNew",
+    "NetworkDriver.DiscoverDelete",
+    "IpamDriver.GetCapabilities",
+    "IpamDriver.GetDefaultAddressSpaces",
+    "IpamDriver.RequestPool",
+    "IpamDriver.ReleasePool",
+    "IpamDriver.RequestAddress",
+    "IpamDriver.ReleaseAddress",
+];
+
+fn read<T: DeserializeOwned>(method: &str, body: &[u8]) -> Result<T, DoorError> {
+    serde_json::from_slice(body).map_err(|error| DoorError::Request {
+        method: method.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+fn answer(value: impl serde::Serialize) -> Result<Value, DoorError> {
+    serde_json::to_value(value).map_err(|error| DoorError::Request {
+        method: "answer".to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// A panic of another thread left a whole value.
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,417 @@
+//! The driver of networks.
+
+use crate::declare::{has_subnet, kept_by, name_for};
+use crate::door::Door;
+use crate::error::DoorError;
+use crate::lease::{Leases, end};
+use crate::network::short;
+use crate::options::NetworkOptions;
+use crate::ports::endpoint;
+use crate::protocol::{
+    CreateEndpoint, CreateNetwork, Created, GLOBAL_SPACE, Interface, InterfaceName, IpamData,
+    Joined, LOCAL_SPACE, OfEndpoint, OfNetwork, StaticRoute, address,
+};
+use crate::target::Target;
+use fairlead_attach::{Node, PlugRequest, owner};
+use fairlead_cluster::CarriedNetwork;
+use fairlead_config::DockerScope;
+use fairlead_plugins::Given;
+use fairlead_store::{DockerNetwork, DockerPool, NewAddress, StoreError};
+use fairlead_types::{ContainerId, Mac, NetworkName};
+use ipnet::IpNet;
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use tracing::warn;
+
+/// What `CreateNetwork` asks for.
+pub(crate) struct Wanted {
+    pub(crate) options: NetworkOptions,
+    pub(crate) pools: Vec<DockerPool>,
+    /// Whether the addresses are asked for at our driver.
+    leased: bool,
+}
+
+impl Wanted {
+    fn of(call: &CreateNetwork) -> Result<Self, DoorError> {
+        let data = || call.ipv4_data.iter().chain(&call.ipv6_data);
+        let is_ours =
+            |data: &IpamData| [LOCAL_SPACE, GLOBAL_SPACE].contains(&data.address_space.as_str());
+        Ok(Self {
+            options: NetworkOptions::of(&call.options)?,
+            pools: data().map(pool).collect::<Result<_, _>>()?,
+            leased: data().next().is_some_and(is_ours),
+        })
+    }
+}
+
+fn pool(data: &IpamData) -> Result<DockerPool, DoorError> {
+    let kept = data.aux_addresses.values().map(|value| {
+        let text = value.as_str().unwrap_or_default();
+        address(text).ok_or_else(|| DoorError::Address(value.to_string()))
+    });
+    Ok(DockerPool {
+        subnet: data.pool.trunc(),
+        gateway: data.gateway,
+        kept: kept.collect::<Result<_, _>>()?,
+    })
+}
+
+impl Door {
+    pub(crate) fn capabilities(&self) -> Result<Value, DoorError> {
+        let scope = match self.ground.node().config().docker()?.scope {
+            DockerScope::Local => "local",
+            DockerScope::Global => "global",
+        };
+        Ok(json!({"Scope": scope, "ConnectivityScope": scope, "GwAllocChecker": false}))
+    }
+
+    /// Puts a network of Docker's on a declared one, or on one that is declared for it.
+    pub(crate) fn create_network(&self, call: CreateNetwork) -> Result<(), DoorError> {
+        let wanted = Wanted::of(&call)?;
+        let _alone = self.making();
+        let mut network = DockerNetwork {
+            network: match &wanted.options.network {
+                Some(name) => name.clone(),
+                None => name_for(&call.network_id)?,
+            },
+            id: call.network_id,
+            declared: false,
+            internal: wanted.options.internal,
+            leased: wanted.leased,
+            pools: wanted.pools.clone(),
+            name: None,
+            origin: wanted.options.origin.clone(),
+        };
+        match &wanted.options.network {
+            Some(name) => {
+                self.refuse_misfit(name, &wanted)?;
+                network.declared = self.declared_for(&network)?;
+            }
+            None => {
+                self.refuse_declared(&wanted)?;
+                network.declared = true;
+            }
+        }
+        // First the record: what a crash leaves of the rest is found by it.
+        self.record(&network)?;
+        let made = match wanted.options.network {
+            Some(_) => self.make(&network.network),
+            None => self.declare(&network.network, &wanted),
+        };
+        let made = made.and_then(|()| self.keep(&network));
+        let made = made.and_then(|()| self.share(&network));
+        if let Err(error) = made {
+            if let Err(other) = self.forget(&network) {
+                warn!("forget network {}: {other}", short(&network.id));
+            }
+            return Err(error);
+        }
+        let mut reserved = self.reserved();
+        network.pools.iter().for_each(|pool| {
+            reserved.remove(&pool.subnet);
+        });
+        Ok(())
+    }
+
+    /// Whether the network that a copy leads to was declared for Docker's, so that it goes
+    /// with the last copy.
+    fn declared_for(&self, network: &DockerNetwork) -> Result<bool, DoorError> {
+        let (Some(origin), Some(cluster)) = (&network.origin, self.ground.cluster()) else {
+            return Ok(false);
+        };
+        let mut carried = cluster.carried_now()?.into_iter();
+        let found = carried.find(|carried| carried.origin == *origin);
+        Ok(found.is_some_and(|carried| carried.record.declared))
+    }
+
+    /// A subnet that Docker's user named has to be the network's. One that was reserved here,
+    /// since Docker does not say beforehand which network is meant, counts for nothing.
+    fn refuse_misfit(&self, name: &NetworkName, wanted: &Wanted) -> Result<(), DoorError> {
+        if wanted.options.mtu.is_some() {
+            return Err(DoorError::Value {
+                option: "mtu",
+                value: wanted.options.mtu.unwrap_or_default().to_string(),
+                reason: format!("it is network {name}'s own: set network#{name}.mtu"),
+            });
+        }
+        let node = self.ground.node();
+        let target = Target::of(&node, name)?;
+        for pool in &wanted.pools {
+            let v6 = pool.subnet.addr().is_ipv6();
+            let whole = target.whole(v6)?;
+            let fits = [whole, target.local(v6)?].contains(&pool.subnet);
+            let reserved = wanted.leased && self.reserved().contains_key(&pool.subnet);
+            if !fits && !reserved {
+                return Err(DoorError::OtherSubnet {
+                    network: name.clone(),
+                    range: whole,
+                    subnet: pool.subnet,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_declared(&self, wanted: &Wanted) -> Result<(), DoorError> {
+        let node = self.ground.node();
+        let (networks, _) = node.config().networks();
+        for pool in &wanted.pools {
+            let subnet = pool.subnet;
+            if let Some(other) = networks.iter().find(|n| has_subnet(n, subnet)) {
+                return Err(DoorError::Declared {
+                    subnet,
+                    network: other.name.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the addresses that no container gets.
+    fn keep(&self, network: &DockerNetwork) -> Result<(), DoorError> {
+        let node = self.ground.node();
+        let kept = kept_by(network)?;
+        let pool = fairlead_ipam::Pool::new(node.host().root(), &network.network, None);
+        let addresses = || network.pools.iter().flat_map(|pool| pool.kept.iter());
+        node.host().store(|store| {
+            store.write(|tx| {
+                for address in addresses() {
+                    // A lease has it since Docker asked for it, unless it asked too early.
+                    if let Some(held) = tx.address(pool.id(), *address)?
+                        && fairlead_attach::is_lease(&held.owner)
+                    {
+                        tx.free_address(pool.id(), *address)?;
+                    }
+                    let taken = tx.take_address(&NewAddress {
+                        pool: pool.id(),
+                        addr: *address,
+                        owner: &kept,
+                        netns: None,
+                        boot_lived: false,
+                    });
+                    match taken {
+                        Err(StoreError::AddressTaken { holder, .. }) if *holder == kept => {}
+                        other => other?,
+                    }
+                }
+                Ok(())
+            })
+        })?;
+        Ok(())
+    }
+
+    /// Tells the other nodes of a network that the engines share by themselves.
+    fn share(&self, network: &DockerNetwork) -> Result<(), DoorError> {
+        let node = self.ground.node();
+        let global = node.config().docker()?.scope == DockerScope::Global;
+        if let Some(cluster) = self.ground.cluster().filter(|c| global && c.is_joined()) {
+            cluster.carry(&CarriedNetwork {
+                origin: network.id.clone(),
+                // Docker does not tell a driver what its user calls it.
+                name: network.id.clone(),
+                node: cluster.node().to_owned(),
+                record: network.clone(),
+                request: None,
+                leaving: false,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a network; one that is not known is forgotten.
+    pub(crate) fn delete_network(&self, call: &OfNetwork) -> Result<(), DoorError> {
+        let _alone = self.making();
+        let network = match self.docker_network(&call.network_id) {
+            Ok(network) => network,
+            Err(DoorError::UnknownNetwork(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let node = self.ground.node();
+        let global = node.config().docker()?.scope == DockerScope::Global;
+        if let Some(cluster) = self.ground.cluster().filter(|_| global) {
+            cluster.stop_carrying(&network.id)?;
+        }
+        self.forget(&network)
+    }
+
+    /// Plugs a container in. Docker takes its end of the cable after `Join`.
+    pub(crate) fn create_endpoint(&self, call: &CreateEndpoint) -> Result<Created, DoorError> {
+        let network = self.docker_network(&call.network_id)?;
+        let node = self.ground.node();
+        let target = Target::of(&node, &network.network)?;
+        let addresses = addresses(&call.interface, &target)?;
+        let nets: Vec<IpNet> = addresses.iter().map(|given| given.address).collect();
+        let id = endpoint(&call.endpoint_id)?;
+        let owner = owner(&network.network, id.clone())?;
+        let asked = mac(&call.interface.mac_address)?;
+        let cluster = self.ground.cluster();
+        let leases = Leases {
+            node: &node,
+            cluster: cluster.as_deref(),
+            target: &target,
+        };
+        let new = leases.hold(&nets, &owner)?;
+        let mac = asked.unwrap_or_else(|| mac_of(&nets));
+        let plugged = node.plug(&PlugRequest {
+            network: network.network.clone(),
+            endpoint: id,
+            addresses,
+            mac,
+            masquerade: !network.internal,
+        });
+        let done = plugged
+            .map_err(DoorError::from)
+            .and_then(|_| leases.hand_over(&nets, &owner));
+        if let Err(error) = done {
+            node.unplug(&owner.container)?;
+            leases.drop_all(&new)?;
+            return Err(error);
+        }
+        // What the request had must not be answered.
+        let mac_address = match asked {
+            Some(_) => String::new(),
+            None => mac.to_string(),
+        };
+        Ok(Created {
+            interface: Interface {
+                mac_address,
+                ..Interface::default()
+            },
+        })
+    }
+
+    pub(crate) fn join(&self, call: &OfEndpoint) -> Result<Joined, DoorError> {
+        let node = self.ground.node();
+        let plug = self.plug(&node, &call.endpoint_id)?;
+        let network = self.docker_network(&call.network_id)?;
+        let target = Target::of(&node, &network.network)?;
+        let gateway = |v6: bool| {
+            let mut given = plug.addresses.iter();
+            let of_family = given.find(|given| given.address.addr().is_ipv6() == v6);
+            of_family.and_then(|given| given.gateway)
+        };
+        let shown = |v6: bool| match network.internal {
+            true => String::new(),
+            false => gateway(v6).map(|ip| ip.to_string()).unwrap_or_default(),
+        };
+        let mut static_routes = Vec::new();
+        // With interfaces on several networks the way to the other segments would be that of
+        // the default route.
+        if target.is_routed() {
+            for v6 in [false, true] {
+                if let (Some(next_hop), Ok(whole)) = (gateway(v6), target.whole(v6)) {
+                    static_routes.push(StaticRoute {
+                        destination: whole.to_string(),
+                        route_type: 0,
+                        next_hop: next_hop.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(Joined {
+            interface_name: InterfaceName {
+                src_name: plug.inner.to_string(),
+                dst_prefix: "eth".to_owned(),
+            },
+            gateway: shown(false),
+            gateway_ipv6: shown(true),
+            static_routes,
+            disable_gateway_service: network.internal,
+        })
+    }
+
+    /// Takes a container's cable away. Its addresses stay a lease's until Docker gives them
+    /// back.
+    pub(crate) fn delete_endpoint(&self, call: &OfEndpoint) -> Result<(), DoorError> {
+        let node = self.ground.node();
+        let id = endpoint(&call.endpoint_id)?;
+        let leased = self.recorded(&call.network_id)?;
+        let leased = leased.is_some_and(|network| network.leased);
+        self.end_endpoint(&node, &id, leased)
+    }
+
+    fn end_endpoint(&self, node: &Node, id: &ContainerId, leased: bool) -> Result<(), DoorError> {
+        let Some(plug) = node.plugged(id)? else {
+            // It may have failed half-way, and left a record.
+            return Ok(node.unplug(id)?);
+        };
+        let container = plug.identity.as_deref().unwrap_or_default();
+        let network = &plug.owner.network;
+        let freed = end(node, network, &plug.owner, leased, container)?;
+        if let (Some(cluster), false) = (self.ground.cluster(), freed.is_empty()) {
+            for address in freed {
+                cluster.release_address(network, address)?;
+            }
+        }
+        Ok(node.unplug(id)?)
+    }
+
+    /// Ends the endpoint that has an address, if one has.
+    pub(crate) fn end_endpoint_with(
+        &self,
+        node: &Node,
+        network: &NetworkName,
+        address: IpAddr,
+    ) -> Result<(), DoorError> {
+        let pool = fairlead_ipam::Pool::new(node.host().root(), network, None);
+        let held = node
+            .host()
+            .store(|store| store.view().address(pool.id(), address))?;
+        match held {
+            Some(held) if node.plugged(&held.owner.container)?.is_some() => {
+                self.end_endpoint(node, &held.owner.container, true)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The addresses that Docker has for an endpoint, each with the gateway of its network here.
+fn addresses(interface: &Interface, target: &Target) -> Result<Vec<Given>, DoorError> {
+    let mut found = Vec::new();
+    for text in [&interface.address, &interface.address_ipv6] {
+        if text.is_empty() {
+            continue;
+        }
+        let address = address(text).ok_or_else(|| DoorError::Address(text.clone()))?;
+        target.check(address, None)?;
+        let local = target.local(address.is_ipv6())?;
+        let net = IpNet::new(address, local.prefix_len());
+        found.push(Given {
+            address: net.map_err(|_| DoorError::Address(text.clone()))?,
+            gateway: Some(target.gateway(local)),
+        });
+    }
+    match found.is_empty() {
+        true => Err(DoorError::Address(interface.address.clone())),
+        false => Ok(found),
+    }
+}
+
+fn mac(text: &str) -> Result<Option<Mac>, DoorError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mac: Option<Mac> = text.parse().ok().filter(|mac: &Mac| mac.is_unicast());
+    mac.map(Some).ok_or_else(|| DoorError::Value {
+        option: "mac-address",
+        value: text.to_owned(),
+        reason: "the address of one interface is wanted".to_owned(),
+    })
+}
+
+/// The hardware address of a container that none was given: the same for the same address,
+/// so that no neighbour remembers another one.
+fn mac_of(addresses: &[IpNet]) -> Mac {
+    let last = |octets: &[u8]| {
+        let mut mac = [0x02, 0x42, 0, 0, 0, 0];
+        let tail = octets.len() - 4;
+        mac[2..].copy_from_slice(&octets[tail..]);
+        Mac(mac)
+    };
+    match addresses.first().map(IpNet::addr) {
+        Some(IpAddr::V4(ip)) => last(&ip.octets()),
+        Some(IpAddr::V6(ip)) => last(&ip.octets()),
+        None => Mac([0x02, 0x42, 0, 0, 0, 1]),
+    }
+}

@@ -1,0 +1,400 @@
+//! Addresses that an engine was given: taken by a lease, handed to the endpoint, back to a
+//! lease when the endpoint ends, and free when the engine says so.
+
+use crate::choose::choose;
+use crate::error::DoorError;
+use crate::target::Target;
+use crate::view::View;
+use fairlead_attach::{Node, is_lease, lease};
+use fairlead_cluster::{Claimed, Cluster, ClusterError};
+use fairlead_ipam::{AllocateError, IpamError, Pool, Range, RangeSet, Request, allocate_of};
+use fairlead_store::{NewAddress, StoreError, Tx};
+use fairlead_types::{NetworkName, Owner};
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tracing::debug;
+
+/// How many addresses are tried that other nodes turn out to have.
+const TRIES: usize = 256;
+
+/// Where addresses of one network are kept.
+pub(crate) struct Leases<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) cluster: Option<&'a Cluster>,
+    pub(crate) target: &'a Target,
+}
+
+impl Leases<'_> {
+    fn pool(&self) -> Pool {
+        Pool::new(self.node.host().root(), self.target.name(), None)
+    }
+
+    /// Takes the address that is asked for, or a free one of the family; `range` is the part
+    /// that may be given out.
+    pub(crate) fn take(
+        &self,
+        asked: Option<IpAddr>,
+        v6: bool,
+        range: Option<IpNet>,
+        view: &View,
+    ) -> Result<IpNet, DoorError> {
+        if let Some(address) = asked {
+            self.target.check(address, range)?;
+            self.refuse_published(address)?;
+        }
+        let mut tried = Vec::new();
+        let taken = loop {
+            let (owner, found) = match self.allocate(asked, v6, range, view) {
+                Ok(found) => found,
+                Err(error) => break Err(error),
+            };
+            match self.claim(found.addr(), asked.is_some()) {
+                Ok(None) => break Ok(found),
+                Ok(Some(node)) if asked.is_some() || tried.len() == TRIES => {
+                    tried.push(owner);
+                    break Err(DoorError::TakenOn {
+                        address: found.addr(),
+                        network: self.target.name().clone(),
+                        node,
+                    });
+                }
+                // The next one is looked for while this one counts as taken.
+                Ok(Some(_)) => tried.push(owner),
+                Err(error) => {
+                    tried.push(owner);
+                    break Err(error);
+                }
+            }
+        };
+        for owner in &tried {
+            self.node
+                .host()
+                .store(|store| store.write(|tx| tx.free_addresses_of(owner)))?;
+        }
+        taken
+    }
+
+    /// Takes an address on this node, by a lease.
+    fn allocate(
+        &self,
+        asked: Option<IpAddr>,
+        v6: bool,
+        range: Option<IpNet>,
+        view: &View,
+    ) -> Result<(Owner, IpNet), DoorError> {
+        let pool = self.pool();
+        let owner = lease(self.target.name(), &key())?;
+        let sets = self.sets(v6, range)?;
+        let place = self.place(v6)?;
+        let take = |tx: &Tx<'_>| {
+            let address = match asked {
+                Some(address) => Some(address),
+                None => self.rested(tx, pool.id(), sets.get(place), view)?,
+            };
+            let wanted: Vec<IpAddr> = address.into_iter().collect();
+            let request = Request {
+                pool: &pool,
+                sets: &sets,
+                owner: &owner,
+                netns: None,
+                requested: &wanted,
+            };
+            let taken = allocate_of(tx, &request, place..place + 1)?;
+            for lease in &taken.leases {
+                tx.wake(pool.id(), lease.address.addr())?;
+            }
+            Ok::<_, IpamError>(taken)
+        };
+        let mut taken = Err(IpamError::NoIpam);
+        self.node.host().store(|store| {
+            taken = store.write(take);
+            Ok(())
+        })?;
+        let taken = taken.map_err(|error| words(error, asked))?;
+        let lease = taken.leases.first().copied();
+        let lease = lease.ok_or(DoorError::Ipam(IpamError::NoIpam))?;
+        Ok((owner, lease.address))
+    }
+
+    /// The free address that rests for who asks, if one does.
+    fn rested(
+        &self,
+        tx: &Tx<'_>,
+        pool: &str,
+        set: Option<&RangeSet>,
+        view: &View,
+    ) -> Result<Option<IpAddr>, StoreError> {
+        let mut free = Vec::new();
+        for row in tx.resting(pool)? {
+            let fits =
+                |set: &RangeSet| set.range_of(row.addr).is_some() && !set.is_gateway(row.addr);
+            if set.is_some_and(fits) && tx.address(pool, row.addr)?.is_none() {
+                free.push(row);
+            }
+        }
+        Ok(choose(&free, view, seconds()))
+    }
+
+    /// The range sets of the network's own address plugin, the one of the family narrowed.
+    fn sets(&self, v6: bool, range: Option<IpNet>) -> Result<Vec<RangeSet>, DoorError> {
+        let set = |local: &IpNet| {
+            let part = range.filter(|_| local.addr().is_ipv6() == v6);
+            let first = part.map(|part| part.network());
+            let last = part.map(|part| part.broadcast());
+            let gateway = Some(self.target.gateway(*local));
+            let range = Range::new(*local, first, last, gateway)?;
+            RangeSet::new(vec![range])
+        };
+        let sets: Result<_, _> = self.target.locals().iter().map(set).collect();
+        sets.map_err(|source| {
+            let value = range.map(|range| range.to_string()).unwrap_or_default();
+            DoorError::Value {
+                option: "ip-range",
+                value,
+                reason: source.to_string(),
+            }
+        })
+    }
+
+    /// Which of the sets is the family's.
+    fn place(&self, v6: bool) -> Result<usize, DoorError> {
+        let local = self.target.local(v6)?;
+        let mut locals = self.target.locals().iter();
+        Ok(locals.position(|net| *net == local).unwrap_or(0))
+    }
+
+    /// Claims an address in the cluster, where bridges of several nodes have one range;
+    /// returns who has it instead. One that nobody asked for by name may be used unclaimed
+    /// while the cluster does not answer: the bridges are not connected.
+    fn claim(&self, address: IpAddr, named: bool) -> Result<Option<String>, DoorError> {
+        let Some(cluster) = self.cluster.filter(|_| !self.target.is_routed()) else {
+            return Ok(None);
+        };
+        match cluster.claim_address(self.target.name(), address) {
+            Ok(Claimed::Done) => Ok(None),
+            Ok(Claimed::Taken { node }) => Ok(Some(node)),
+            Err(source) if named => Err(unasked(address, source)),
+            Err(error) => {
+                debug!("claim {address}: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Refuses an address that a container of another node has, whichever door it came by.
+    fn refuse_published(&self, address: IpAddr) -> Result<(), DoorError> {
+        let Some(cluster) = self.cluster.filter(|c| c.is_joined()) else {
+            return Ok(());
+        };
+        let name = self.target.name();
+        let published = cluster
+            .addresses(Some(name.as_str()))
+            .map_err(|source| unasked(address, source))?;
+        let here = cluster.node();
+        let mut others = published.value.into_iter();
+        match others.find(|other| other.ip == address && other.node != here) {
+            Some(other) => Err(DoorError::TakenOn {
+                address,
+                network: name.clone(),
+                node: other.node,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Sees to it that addresses which the engine has for an endpoint are held, by a lease:
+    /// those of Docker's own driver were never asked for here. Returns the ones that were
+    /// taken now.
+    pub(crate) fn hold(
+        &self,
+        addresses: &[IpNet],
+        endpoint: &Owner,
+    ) -> Result<Vec<IpAddr>, DoorError> {
+        let pool = self.pool();
+        let lease = lease(self.target.name(), &key())?;
+        let mut new = Vec::new();
+        for net in addresses {
+            let address = net.addr();
+            self.target.check(address, None)?;
+            let held = self
+                .node
+                .host()
+                .store(|store| store.view().address(pool.id(), address))?;
+            match held {
+                Some(held) if is_lease(&held.owner) || held.owner == *endpoint => {}
+                Some(held) => {
+                    let owner = Box::new(held.owner);
+                    self.drop_all(&new)?;
+                    return Err(DoorError::Taken { address, owner });
+                }
+                None => {
+                    let taken = self.hold_one(&pool, address, &lease);
+                    match taken {
+                        Ok(()) => new.push(address),
+                        Err(error) => {
+                            self.drop_all(&new)?;
+                            return Err(error);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(new)
+    }
+
+    fn hold_one(&self, pool: &Pool, address: IpAddr, lease: &Owner) -> Result<(), DoorError> {
+        self.refuse_published(address)?;
+        let new = NewAddress {
+            pool: pool.id(),
+            addr: address,
+            owner: lease,
+            netns: None,
+            boot_lived: true,
+        };
+        let taken = self
+            .node
+            .host()
+            .store(|store| store.write(|tx| tx.take_address(&new)));
+        match taken {
+            Err(StoreError::AddressTaken { holder, .. }) => {
+                return Err(DoorError::Taken {
+                    address,
+                    owner: holder,
+                });
+            }
+            other => other?,
+        }
+        match self.claim(address, true) {
+            Ok(None) => Ok(()),
+            Ok(Some(node)) => {
+                self.drop_all(&[address])?;
+                Err(DoorError::TakenOn {
+                    address,
+                    network: self.target.name().clone(),
+                    node,
+                })
+            }
+            Err(error) => {
+                self.drop_all(&[address])?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Frees addresses that leases have.
+    pub(crate) fn drop_all(&self, addresses: &[IpAddr]) -> Result<(), DoorError> {
+        for address in addresses {
+            self.release(*address)?;
+        }
+        Ok(())
+    }
+
+    /// Hands addresses over to an endpoint that is there now.
+    pub(crate) fn hand_over(&self, addresses: &[IpNet], endpoint: &Owner) -> Result<(), DoorError> {
+        let pool = self.pool();
+        self.node.host().store(|store| {
+            store.write(|tx| {
+                addresses.iter().try_for_each(|net| {
+                    let Some(held) = tx.address(pool.id(), net.addr())? else {
+                        return Ok(());
+                    };
+                    if is_lease(&held.owner) {
+                        tx.hand_over(pool.id(), net.addr(), &held.owner, endpoint)?;
+                    }
+                    tx.wake(pool.id(), net.addr()).map(drop)
+                })
+            })
+        })?;
+        Ok(())
+    }
+
+    /// Frees an address that no endpoint has any more; what somebody else has by now, and
+    /// what is free, is left alone. Says whether it is free.
+    pub(crate) fn release(&self, address: IpAddr) -> Result<bool, DoorError> {
+        let pool = self.pool();
+        let freed = self.node.host().store(|store| {
+            store.write(|tx| match tx.address(pool.id(), address)? {
+                Some(held) if is_lease(&held.owner) => tx.free_address(pool.id(), address),
+                held => Ok(held.is_none()),
+            })
+        })?;
+        if freed && let Some(cluster) = self.cluster.filter(|_| !self.target.is_routed()) {
+            // What stays claimed is given up later, by who follows the engine.
+            if let Err(error) = cluster.release_address(self.target.name(), address) {
+                debug!("give {address} up: {error}");
+            }
+        }
+        Ok(freed)
+    }
+}
+
+/// The addresses of an endpoint that ends go back to a lease, or are free at once where the
+/// engine will not give them back; and rest for its container.
+pub(crate) fn end(
+    node: &Node,
+    network: &NetworkName,
+    endpoint: &Owner,
+    leased: bool,
+    container: &str,
+) -> Result<Vec<IpAddr>, DoorError> {
+    let lease = lease(network, endpoint.container.as_str())?;
+    let ended = |tx: &Tx<'_>| {
+        let mut freed = Vec::new();
+        for held in tx.addresses_of(&endpoint.container, &endpoint.ifname)? {
+            if held.owner != *endpoint {
+                continue;
+            }
+            tx.put_to_rest(&held.pool, held.addr, container)?;
+            match leased {
+                true => {
+                    tx.hand_over(&held.pool, held.addr, endpoint, &lease)?;
+                }
+                false => {
+                    tx.free_address(&held.pool, held.addr)?;
+                    freed.push(held.addr);
+                }
+            }
+        }
+        Ok::<_, StoreError>(freed)
+    };
+    Ok(node.host().store(|store| store.write(ended))?)
+}
+
+fn unasked(address: IpAddr, source: ClusterError) -> DoorError {
+    let source = Box::new(source);
+    DoorError::Unasked { address, source }
+}
+
+/// An address that is taken is told with who has it.
+fn words(error: IpamError, asked: Option<IpAddr>) -> DoorError {
+    match (error, asked) {
+        (
+            IpamError::Allocate {
+                source: AllocateError::Taken { addr, holder, .. },
+                ..
+            },
+            Some(_),
+        ) => DoorError::Taken {
+            address: addr,
+            owner: holder,
+        },
+        (error, _) => error.into(),
+    }
+}
+
+/// A name that no other lease has.
+fn key() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_nanos());
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{now:x}{next:08x}")
+}
+
+/// Now, in seconds since 1970.
+pub(crate) fn seconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
+}

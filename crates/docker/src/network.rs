@@ -1,0 +1,73 @@
+//! Docker's networks as they are recorded: on this node, or by the node where they were made.
+
+use crate::{Door, DoorError};
+use fairlead_store::DockerNetwork;
+use fairlead_types::NetworkName;
+use ipnet::IpNet;
+
+impl Door {
+    /// The record of a network. One that another node made and Docker's own store brought
+    /// here is recorded now.
+    pub(crate) fn docker_network(&self, id: &str) -> Result<DockerNetwork, DoorError> {
+        if let Some(network) = self.recorded(id)? {
+            return Ok(network);
+        }
+        let found = self.elsewhere(|record| record.id == id)?;
+        found.ok_or_else(|| DoorError::UnknownNetwork(short(id).to_owned()))
+    }
+
+    pub(crate) fn recorded(&self, id: &str) -> Result<Option<DockerNetwork>, DoorError> {
+        let node = self.ground.node();
+        Ok(node.host().store(|store| store.view().docker_network(id))?)
+    }
+
+    pub(crate) fn all_recorded(&self) -> Result<Vec<DockerNetwork>, DoorError> {
+        let node = self.ground.node();
+        Ok(node.host().store(|store| store.view().docker_networks())?)
+    }
+
+    /// The network that a subnet of Docker's leads to.
+    pub(crate) fn of_subnet(&self, subnet: IpNet) -> Result<Option<NetworkName>, DoorError> {
+        let has = |record: &DockerNetwork| record.pools.iter().any(|pool| pool.subnet == subnet);
+        let here = self.all_recorded()?.into_iter().find(|r| has(r));
+        let found = match here {
+            Some(found) => Some(found),
+            None => self.elsewhere(has)?,
+        };
+        Ok(found.map(|record| record.network))
+    }
+
+    /// A network that engines share by themselves and another node recorded.
+    fn elsewhere(
+        &self,
+        is_meant: impl Fn(&DockerNetwork) -> bool,
+    ) -> Result<Option<DockerNetwork>, DoorError> {
+        let Some(cluster) = self.ground.cluster().filter(|c| c.is_joined()) else {
+            return Ok(None);
+        };
+        let shared = cluster.carried_now()?.into_iter();
+        let mut shared = shared.filter(|network| network.request.is_none() && !network.leaving);
+        let Some(found) = shared.find(|network| is_meant(&network.record)) else {
+            return Ok(None);
+        };
+        self.record(&found.record)?;
+        Ok(Some(found.record))
+    }
+
+    /// Records a network on this node, and that this node has it.
+    pub(crate) fn record(&self, network: &DockerNetwork) -> Result<(), DoorError> {
+        let node = self.ground.node();
+        node.host()
+            .store(|store| store.write(|tx| tx.put_docker_network(network)))?;
+        if let Some(cluster) = self.ground.cluster() {
+            let origin = network.origin.as_deref().unwrap_or(&network.id);
+            cluster.hold_docker(&network.network, &network.id, origin)?;
+        }
+        Ok(())
+    }
+}
+
+/// An id as Docker shows it.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
