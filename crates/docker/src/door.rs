@@ -34,7 +34,7 @@ pub trait Ground: Send + Sync {
 pub struct Door {
     pub(crate) ground: Arc<dyn Ground>,
     pub(crate) view: Arc<View>,
-    /// Subnets that were given to networks which are not made yet, and when.
+    /// Subnets that nobody named, of networks which are not made yet, and since when.
     reserved: Mutex<BTreeMap<IpNet, Instant>>,
     /// Networks are made and taken away one at a time.
     making: Mutex<()>,

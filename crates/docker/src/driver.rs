@@ -3,6 +3,7 @@
 use crate::declare::{has_subnet, kept_by, name_for};
 use crate::door::Door;
 use crate::error::DoorError;
+use crate::ipam::everything;
 use crate::lease::{Leases, end};
 use crate::network::short;
 use crate::options::NetworkOptions;
@@ -67,7 +68,8 @@ impl Door {
 
     /// Puts a network of Docker's on a declared one, or on one that is declared for it.
     pub(crate) fn create_network(&self, call: CreateNetwork) -> Result<(), DoorError> {
-        let wanted = Wanted::of(&call)?;
+        let mut wanted = Wanted::of(&call)?;
+        self.find_by_gateway(&mut wanted)?;
         let _alone = self.making();
         let mut network = DockerNetwork {
             network: match &wanted.options.network {
@@ -113,6 +115,30 @@ impl Door {
         Ok(())
     }
 
+    /// Where only the driver of addresses was told which network is meant, the gateway that it
+    /// answered says so.
+    fn find_by_gateway(&self, wanted: &mut Wanted) -> Result<(), DoorError> {
+        let unnamed = wanted.pools.iter().find(|pool| {
+            let v6 = pool.subnet.addr().is_ipv6();
+            wanted.leased && pool.subnet == everything(v6)
+        });
+        let (Some(pool), None) = (unnamed, &wanted.options.network) else {
+            return Ok(());
+        };
+        let node = self.ground.node();
+        let (networks, _) = node.config().networks();
+        let mut targets = networks
+            .iter()
+            .filter_map(|network| Target::of(&node, &network.name).ok());
+        let found = targets.find(|target| {
+            let mut locals = target.locals().iter();
+            locals.any(|local| Some(target.gateway(*local)) == pool.gateway)
+        });
+        let found = found.ok_or_else(|| DoorError::Pool(pool.subnet.to_string()))?;
+        wanted.options.network = Some(found.name().clone());
+        Ok(())
+    }
+
     /// Whether the network that a copy leads to was declared for Docker's, so that it goes
     /// with the last copy.
     fn declared_for(&self, network: &DockerNetwork) -> Result<bool, DoorError> {
@@ -134,14 +160,14 @@ impl Door {
                 reason: format!("it is network {name}'s own: set network#{name}.mtu"),
             });
         }
-        let node = self.ground.node();
-        let target = Target::of(&node, name)?;
+        let target = self.target(name)?;
         for pool in &wanted.pools {
             let v6 = pool.subnet.addr().is_ipv6();
             let whole = target.whole(v6)?;
             let fits = [whole, target.local(v6)?].contains(&pool.subnet);
-            let reserved = wanted.leased && self.reserved().contains_key(&pool.subnet);
-            if !fits && !reserved {
+            let unnamed =
+                pool.subnet == everything(v6) || self.reserved().contains_key(&pool.subnet);
+            if !fits && !(wanted.leased && unnamed) {
                 return Err(DoorError::OtherSubnet {
                     network: name.clone(),
                     range: whole,
@@ -238,7 +264,7 @@ impl Door {
     pub(crate) fn create_endpoint(&self, call: &CreateEndpoint) -> Result<Created, DoorError> {
         let network = self.docker_network(&call.network_id)?;
         let node = self.ground.node();
-        let target = Target::of(&node, &network.network)?;
+        let target = self.target(&network.network)?;
         let addresses = addresses(&call.interface, &target)?;
         let nets: Vec<IpNet> = addresses.iter().map(|given| given.address).collect();
         let id = endpoint(&call.endpoint_id)?;
@@ -284,7 +310,7 @@ impl Door {
         let node = self.ground.node();
         let plug = self.plug(&node, &call.endpoint_id)?;
         let network = self.docker_network(&call.network_id)?;
-        let target = Target::of(&node, &network.network)?;
+        let target = self.target(&network.network)?;
         let gateway = |v6: bool| {
             let mut given = plug.addresses.iter();
             let of_family = given.find(|given| given.address.addr().is_ipv6() == v6);

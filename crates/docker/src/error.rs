@@ -1,6 +1,6 @@
 //! Why a call of Docker's could not be served. The text is what Docker's user reads.
 
-use fairlead_attach::AttachError;
+use fairlead_attach::{AttachError, Node};
 use fairlead_cluster::ClusterError;
 use fairlead_config::ConfigError;
 use fairlead_ipam::IpamError;
@@ -166,12 +166,12 @@ pub enum DoorError {
         range: IpNet,
     },
     /// An address that somebody on this node has.
-    #[error("address {address} is taken on this node, by {}", holder(.owner))]
+    #[error("address {address} is taken on this node, by {holder}")]
     Taken {
         /// The address.
         address: IpAddr,
-        /// Who has it.
-        owner: Box<Owner>,
+        /// Who has it, in words.
+        holder: String,
     },
     /// An address that another node has.
     #[error("address {address} of network {network} is taken on node {node}")]
@@ -230,12 +230,15 @@ pub enum DoorError {
     },
 }
 
-/// Whoever reads this knows containers, not the ids of leases.
-fn holder(owner: &Owner) -> String {
-    match fairlead_attach::is_lease(owner) {
-        true => "a container that starts or stops at this moment".to_owned(),
-        false => owner.to_string(),
+/// Who has something: whoever reads it knows containers by their names, not the ids of
+/// leases and endpoints.
+pub(crate) fn holder(node: &Node, owner: &Owner) -> String {
+    if fairlead_attach::is_lease(owner) {
+        return "a container that starts or stops at this moment".to_owned();
     }
+    let record = node.host().store(|store| store.view().attachment(owner));
+    let object = record.ok().flatten().and_then(|record| record.object);
+    object.map_or_else(|| owner.to_string(), |object| object.to_string())
 }
 
 /// The word for a family.

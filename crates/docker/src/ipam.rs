@@ -9,6 +9,7 @@ use crate::protocol::{GATEWAY_TYPE, OfAddress, ReleasePool, RequestPool, address
 use crate::target::Target;
 use fairlead_attach::Node;
 use fairlead_kernel::Route;
+use fairlead_types::NetworkName;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -22,54 +23,58 @@ const PREFIX_V6: u8 = 64;
 impl Door {
     /// Says what a network gives addresses from.
     pub(crate) fn request_pool(&self, call: &RequestPool) -> Result<Value, DoorError> {
-        let node = self.ground.node();
         let subnet = net(&call.pool)?;
         let range = net(&call.sub_pool)?;
-        let (id, pool) = match ipam_network(&call.options)? {
-            Some(name) => {
-                let target = Target::of(&node, &name)?;
-                let v6 = call.v6 || subnet.is_some_and(|net| net.addr().is_ipv6());
-                let whole = target.whole(v6)?;
-                let local = target.local(v6)?;
-                if let Some(subnet) = subnet.filter(|net| *net != whole && *net != local) {
-                    return Err(DoorError::OtherSubnet {
-                        network: name,
-                        range: whole,
-                        subnet,
-                    });
-                }
-                if let Some(range) = range.filter(|range| !local.contains(range)) {
-                    return Err(DoorError::Outside {
-                        address: range.addr(),
-                        network: name,
-                        range: local,
-                    });
-                }
-                let network = name;
-                (
-                    PoolId::Network { network, v6, range },
-                    subnet.unwrap_or(whole),
-                )
-            }
-            None => {
-                let subnet = match subnet {
-                    Some(subnet) => subnet,
-                    None => self.free_subnet(&node, call.v6)?,
-                };
-                self.refuse_overlap(&node, subnet)?;
-                self.reserved().insert(subnet, Instant::now());
-                (PoolId::Subnet { subnet, range }, subnet)
-            }
-        };
-        let mut data = json!({});
-        // Docker takes the gateway from here where the user named none: that of a declared
-        // network is known.
-        if let PoolId::Network { network, v6, .. } = &id {
-            let target = Target::of(&node, network)?;
-            let gateway = target.gateway(target.local(*v6)?);
-            data = json!({GATEWAY_TYPE: format!("{gateway}/{}", pool.prefix_len())});
+        if let Some(name) = ipam_network(&call.options)? {
+            return self.declared_pool(name, call.v6, subnet, range);
         }
-        Ok(json!({"PoolID": id.to_string(), "Pool": pool.to_string(), "Data": data}))
+        let node = self.ground.node();
+        let subnet = match subnet {
+            Some(subnet) => subnet,
+            None => self.free_subnet(&node, call.v6)?,
+        };
+        self.refuse_overlap(&node, subnet)?;
+        let id = PoolId::Subnet { subnet, range };
+        Ok(json!({"PoolID": id.to_string(), "Pool": subnet.to_string(), "Data": {}}))
+    }
+
+    /// The pool of a declared network. Docker takes its gateway from the answer.
+    fn declared_pool(
+        &self,
+        network: NetworkName,
+        v6: bool,
+        subnet: Option<IpNet>,
+        range: Option<IpNet>,
+    ) -> Result<Value, DoorError> {
+        let target = self.target(&network)?;
+        let v6 = v6 || subnet.is_some_and(|net| net.addr().is_ipv6());
+        let whole = target.whole(v6)?;
+        let local = target.local(v6)?;
+        if let Some(subnet) = subnet.filter(|net| *net != whole && *net != local) {
+            let range = whole;
+            return Err(DoorError::OtherSubnet {
+                network,
+                range,
+                subnet,
+            });
+        }
+        if let Some(range) = range.filter(|range| !local.contains(range)) {
+            return Err(DoorError::Outside {
+                address: range.addr(),
+                network,
+                range: local,
+            });
+        }
+        let gateway = format!("{}/{}", target.gateway(local), local.prefix_len());
+        // Docker asks again and again for a pool that nobody named and that a route of the
+        // host leads to, but for one that is everything.
+        let pool = subnet.unwrap_or_else(|| everything(v6));
+        let id = PoolId::Network { network, v6, range };
+        Ok(json!({
+            "PoolID": id.to_string(),
+            "Pool": pool.to_string(),
+            "Data": {GATEWAY_TYPE: gateway},
+        }))
     }
 
     /// A subnet that is nobody's: of no declared network, and no route of this node leads
@@ -87,19 +92,21 @@ impl Door {
             let net = route.destination;
             (net.prefix_len() > 0).then_some(net)
         }));
-        {
-            let mut reserved = self.reserved();
-            reserved.retain(|_, at| at.elapsed() < RESERVED);
-            taken.extend(reserved.keys().copied());
-        }
+        // Kept to the end: two that ask at once get two.
+        let mut reserved = self.reserved();
+        reserved.retain(|_, at| at.elapsed() < RESERVED);
+        taken.extend(reserved.keys().copied());
         let pools = settings
             .pools
             .iter()
             .filter(|net| net.addr().is_ipv6() == v6);
         let cut = pools.filter_map(|pool| pool.subnets(prefix.max(pool.prefix_len())).ok());
         let mut cut = cut.flatten();
-        cut.find(|net| !taken.iter().any(|other| overlap(net, other)))
-            .ok_or(DoorError::NoPool { family: family(v6) })
+        let free = cut
+            .find(|net| !taken.iter().any(|other| overlap(net, other)))
+            .ok_or(DoorError::NoPool { family: family(v6) })?;
+        reserved.insert(free, Instant::now());
+        Ok(free)
     }
 
     /// Refuses a subnet that cuts into another one. The same as a declared network's may be
@@ -133,7 +140,7 @@ impl Door {
         let id: PoolId = call.pool_id.parse()?;
         let asked = asked(&call.address)?;
         let node = self.ground.node();
-        let given = match self.target_of(&node, &id)? {
+        let given = match self.target_of(&id)? {
             Some(target) if call.is_gateway() => gateway(&target, &id, asked)?,
             Some(target) => {
                 let cluster = self.ground.cluster();
@@ -158,7 +165,7 @@ impl Door {
         };
         let node = self.ground.node();
         // What is not known here any more has no addresses either.
-        let Ok(Some(target)) = self.target_of(&node, &id) else {
+        let Ok(Some(target)) = self.target_of(&id) else {
             return Ok(());
         };
         let cluster = self.ground.cluster();
@@ -176,12 +183,12 @@ impl Door {
     }
 
     /// The network that a pool's addresses are of; none while it is not made.
-    fn target_of(&self, node: &Node, id: &PoolId) -> Result<Option<Target>, DoorError> {
+    fn target_of(&self, id: &PoolId) -> Result<Option<Target>, DoorError> {
         let name = match id {
             PoolId::Network { network, .. } => Some(network.clone()),
             PoolId::Subnet { subnet, .. } => self.of_subnet(*subnet)?,
         };
-        name.map(|name| Target::of(node, &name)).transpose()
+        name.map(|name| self.target(&name)).transpose()
     }
 }
 
@@ -244,6 +251,14 @@ fn asked(text: &str) -> Result<Option<IpAddr>, DoorError> {
     }
 }
 
-pub(crate) fn overlap(one: &IpNet, other: &IpNet) -> bool {
+/// All addresses of a family: the pool of who says which network is meant, and no subnet.
+pub(crate) fn everything(v6: bool) -> IpNet {
+    match v6 {
+        true => IpNet::V6(ipnet::Ipv6Net::default()),
+        false => IpNet::V4(ipnet::Ipv4Net::default()),
+    }
+}
+
+fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
 }

@@ -112,10 +112,23 @@ impl Leases<'_> {
             taken = store.write(take);
             Ok(())
         })?;
-        let taken = taken.map_err(|error| words(error, asked))?;
+        let taken = taken.map_err(|error| match error {
+            IpamError::Allocate {
+                source: AllocateError::Taken { addr, holder, .. },
+                ..
+            } => self.taken(addr, &holder),
+            error => error.into(),
+        })?;
         let lease = taken.leases.first().copied();
         let lease = lease.ok_or(DoorError::Ipam(IpamError::NoIpam))?;
         Ok((owner, lease.address))
+    }
+
+    fn taken(&self, address: IpAddr, owner: &Owner) -> DoorError {
+        DoorError::Taken {
+            address,
+            holder: crate::error::holder(self.node, owner),
+        }
     }
 
     /// The free address that rests for who asks, if one does.
@@ -225,9 +238,8 @@ impl Leases<'_> {
             match held {
                 Some(held) if is_lease(&held.owner) || held.owner == *endpoint => {}
                 Some(held) => {
-                    let owner = Box::new(held.owner);
                     self.drop_all(&new)?;
-                    return Err(DoorError::Taken { address, owner });
+                    return Err(self.taken(address, &held.owner));
                 }
                 None => {
                     let taken = self.hold_one(&pool, address, &lease);
@@ -259,10 +271,7 @@ impl Leases<'_> {
             .store(|store| store.write(|tx| tx.take_address(&new)));
         match taken {
             Err(StoreError::AddressTaken { holder, .. }) => {
-                return Err(DoorError::Taken {
-                    address,
-                    owner: holder,
-                });
+                return Err(self.taken(address, &holder));
             }
             other => other?,
         }
@@ -365,23 +374,6 @@ pub(crate) fn end(
 fn unasked(address: IpAddr, source: ClusterError) -> DoorError {
     let source = Box::new(source);
     DoorError::Unasked { address, source }
-}
-
-/// An address that is taken is told with who has it.
-fn words(error: IpamError, asked: Option<IpAddr>) -> DoorError {
-    match (error, asked) {
-        (
-            IpamError::Allocate {
-                source: AllocateError::Taken { addr, holder, .. },
-                ..
-            },
-            Some(_),
-        ) => DoorError::Taken {
-            address: addr,
-            owner: holder,
-        },
-        (error, _) => error.into(),
-    }
 }
 
 /// A name that no other lease has.

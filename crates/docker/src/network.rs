@@ -1,6 +1,8 @@
 //! Docker's networks as they are recorded: on this node, or by the node where they were made.
 
+use crate::target::Target;
 use crate::{Door, DoorError};
+use fairlead_networks::NetworkError;
 use fairlead_store::DockerNetwork;
 use fairlead_types::NetworkName;
 use ipnet::IpNet;
@@ -19,6 +21,19 @@ impl Door {
     pub(crate) fn recorded(&self, id: &str) -> Result<Option<DockerNetwork>, DoorError> {
         let node = self.ground.node();
         Ok(node.host().store(|store| store.view().docker_network(id))?)
+    }
+
+    /// A declared network. One that was declared a moment ago, and not read yet, is read now.
+    pub(crate) fn target(&self, name: &NetworkName) -> Result<Target, DoorError> {
+        match Target::of(&self.ground.node(), name) {
+            Err(DoorError::Network(
+                NetworkError::Unknown { .. } | NetworkError::NotSetUp { .. },
+            )) => {}
+            found => return found,
+        }
+        // What is wrong with it then is told by the second look.
+        let _ = self.ground.set_up(name);
+        Target::of(&self.ground.node(), name)
     }
 
     pub(crate) fn all_recorded(&self) -> Result<Vec<DockerNetwork>, DoorError> {

@@ -6,15 +6,13 @@ use crate::{Door, DoorError};
 use fairlead_attach::{AttachError, Node, Plug};
 use fairlead_plugins::PortMapping;
 use fairlead_store::Port;
-use fairlead_types::{ContainerId, Protocol};
+use fairlead_types::{ContainerId, Owner, Protocol};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 /// Where ports that nobody named are looked for: the dynamic ones of RFC 6335.
 const DYNAMIC: std::ops::RangeInclusive<u16> = 49153..=65535;
-/// How often another one is tried when somebody else was quicker.
-const TRIES: usize = 64;
 
 impl Door {
     /// Publishes what Docker asks for.
@@ -25,15 +23,18 @@ impl Door {
         if asked.is_empty() || self.docker_network(&call.network_id)?.internal {
             return Ok(());
         }
-        for attempt in 0.. {
-            let chosen = choose(&node, &asked)?;
-            match node.publish(&plug, chosen) {
-                Ok(()) => return Ok(()),
-                Err(error) if attempt < TRIES && is_any(&asked) && is_taken(&error) => {}
-                Err(error) => return Err(error.into()),
+        let mut chosen = choose(&node, &plug.owner, &asked)?;
+        loop {
+            let Err(error) = node.publish(&plug, chosen.clone()) else {
+                return Ok(());
+            };
+            // Somebody may have been quicker to take a port that nobody named.
+            let next = choose(&node, &plug.owner, &asked)?;
+            if next == chosen {
+                return Err(error.into());
             }
+            chosen = next;
         }
-        Ok(())
     }
 
     /// Takes the ports of an endpoint back; nothing is fine.
@@ -92,21 +93,15 @@ fn bindings(options: &serde_json::Map<String, Value>) -> Result<Vec<PortBinding>
     })
 }
 
-/// Whether some of the ports may be any.
-fn is_any(asked: &[PortBinding]) -> bool {
-    asked
-        .iter()
-        .any(|port| port.host_port == 0 || port.host_port_end > port.host_port)
-}
-
-/// Whether a port was somebody's.
-fn is_taken(error: &AttachError) -> bool {
-    matches!(error, AttachError::Plugin(error) if error.msg.contains("already"))
-}
-
-/// The ports of the host to publish at: those asked for, and free ones of this moment.
-fn choose(node: &Node, asked: &[PortBinding]) -> Result<Vec<PortMapping>, DoorError> {
-    let taken = node.host().store(|store| store.view().ports())?;
+/// The ports of the host to publish at: those asked for, and free ones of this moment. What
+/// `owner` has already is its own.
+fn choose(
+    node: &Node,
+    owner: &Owner,
+    asked: &[PortBinding],
+) -> Result<Vec<PortMapping>, DoorError> {
+    let mut taken = node.host().store(|store| store.view().ports())?;
+    taken.retain(|port| port.owner != *owner);
     let mut chosen: Vec<PortMapping> = Vec::new();
     for wanted in asked {
         let mapping = mapping(wanted)?;
@@ -121,6 +116,12 @@ fn choose(node: &Node, asked: &[PortBinding]) -> Result<Vec<PortMapping>, DoorEr
         };
         if is_one {
             let mapping = at(wanted.host_port);
+            if let Some(row) = taken.iter().find(|row| clashes(row, &mapping)) {
+                return Err(DoorError::Port {
+                    port: format!("{}/{}", mapping.host_port, mapping.protocol),
+                    reason: format!("{} has it", crate::error::holder(node, &row.owner)),
+                });
+            }
             refuse_listening(&mapping)?;
             chosen.push(mapping);
             continue;
