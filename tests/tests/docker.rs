@@ -1,6 +1,14 @@
 //! Networks of Docker by our driver, with a real engine and the commands that a person types.
 
+#[path = "docker/beside.rs"]
+mod beside;
 #[path = "docker/case.rs"]
 mod case;
+#[path = "docker/cluster.rs"]
+mod cluster;
+#[path = "docker/many.rs"]
+mod many;
 #[path = "docker/one.rs"]
 mod one;
+#[path = "docker/restart.rs"]
+mod restart;

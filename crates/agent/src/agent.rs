@@ -141,11 +141,11 @@ impl Agent {
         if let Err(error) = agent
             .begin(control_socket, metrics_socket, deleter, reconciler)
             .and_then(|()| agent.begin_services(news))
+            .and_then(|()| agent.begin_docker())
         {
             agent.stop();
             return Err(error);
         }
-        agent.docker = Some(Docker::open(&shared, &agent.runtime));
         info!(
             "agent {} of node {}",
             env!("CARGO_PKG_VERSION"),
@@ -200,6 +200,15 @@ impl Agent {
         let shared = Arc::clone(&self.shared);
         let run = move || services::run(&shared);
         self.threads.push(thread("services", run)?);
+        Ok(())
+    }
+
+    /// Docker's door, and the thread that follows the engine.
+    fn begin_docker(&mut self) -> Result<(), AgentError> {
+        let docker = Docker::open(&self.shared, &self.runtime);
+        let follower = docker.follower(&self.shared);
+        self.docker = Some(docker);
+        self.threads.push(thread("docker", follower)?);
         Ok(())
     }
 

@@ -70,6 +70,12 @@ impl Docker {
         Self { door, socket }
     }
 
+    /// What the thread does that follows the engine, until the agent ends.
+    pub(crate) fn follower(&self, shared: &Arc<Shared>) -> impl FnOnce() + Send + use<> {
+        let (door, shared) = (Arc::clone(&self.door), Arc::clone(shared));
+        move || fairlead_docker::follow(&door, &|time| shared.stop.wait(time))
+    }
+
     /// Docker finds nobody any more.
     pub(crate) fn close(&self) {
         if let Some(socket) = &self.socket {

@@ -150,7 +150,10 @@ impl Node {
     }
 
     /// The records of endpoints, all or those of one.
-    pub(crate) fn plugs(&self, endpoint: Option<&ContainerId>) -> Result<Vec<Record>, AttachError> {
+    ///
+    /// # Errors
+    /// [`AttachError::Store`] when the records cannot be read.
+    pub fn plugs(&self, endpoint: Option<&ContainerId>) -> Result<Vec<Record>, AttachError> {
         let filter = AttachmentFilter {
             container: endpoint,
             ..AttachmentFilter::default()

@@ -20,7 +20,24 @@ impl Node {
     pub fn restore(&self, dry_run: bool) -> Result<Vec<String>, AttachError> {
         let mut restored = self.restore_elements(dry_run)?;
         restored.extend(self.restore_ports(dry_run)?);
+        if !dry_run {
+            restored.extend(self.restore_passage()?);
+        }
         Ok(restored)
+    }
+
+    /// Where Docker forwards nothing for others, the bridges of its networks that are ours
+    /// are let through.
+    fn restore_passage(&self) -> Result<Vec<String>, AttachError> {
+        let docker = self.host().store(|store| store.view().docker_networks())?;
+        let (networks, _) = self.config.networks();
+        let carried = networks
+            .into_iter()
+            .filter(|network| docker.iter().any(|d| d.network == network.name));
+        let bridges = carried.filter_map(|network| network.bridge).collect();
+        Ok(self
+            .host()
+            .firewall(|firewall| firewall.let_pass(&bridges))?)
     }
 
     fn restore_elements(&self, dry_run: bool) -> Result<Vec<String>, AttachError> {

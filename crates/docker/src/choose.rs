@@ -6,7 +6,7 @@ use fairlead_store::Resting;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How long an address is kept for a restart while the engine is not followed.
+/// How long an address is kept for a restart where the engine was never followed.
 const RESTART: Duration = Duration::from_secs(10);
 
 /// The resting address to give out, if one is: the one that came to rest last and whose
@@ -17,7 +17,11 @@ pub(crate) fn choose(resting: &[Resting], view: &View, now: u64) -> Option<IpAdd
     let fits = |row: &&Resting| match heard {
         // One that never ran has none to get again.
         Heard::Starting => false,
-        Heard::Nothing => now.saturating_sub(row.since) <= RESTART.as_secs(),
+        // Where holders are known the engine was followed before: it starts at this moment,
+        // and so do the containers that it starts by itself.
+        Heard::Nothing => {
+            !row.holder.is_empty() || now.saturating_sub(row.since) <= RESTART.as_secs()
+        }
         // A running one has stopped and is started again before that was heard.
         Heard::Again => row.holder.is_empty() || view.container(&row.holder).is_some(),
     };
@@ -89,7 +93,14 @@ mod tests {
 
     #[test]
     fn without_an_engine_to_ask_only_a_quick_restart_is_told() {
+        let nameless = |since| [("10.0.0.3", "", since)];
+        assert_eq!(chosen(&nameless(99), &View::default()), "10.0.0.3");
+        assert_eq!(chosen(&nameless(50), &View::default()), "");
+    }
+
+    #[test]
+    fn while_the_engine_starts_those_it_starts_by_itself_are_told() {
         assert_eq!(chosen(&ROWS, &View::default()), "10.0.0.3");
-        assert_eq!(chosen(&ROWS[1..], &View::default()), "");
+        assert_eq!(chosen(&ROWS[1..], &View::default()), "10.0.0.2");
     }
 }

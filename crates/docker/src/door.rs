@@ -1,6 +1,7 @@
 //! The door as a whole: what it stands on, and which call is answered by what.
 
 use crate::DoorError;
+use crate::engine::Problems;
 use crate::view::View;
 use fairlead_attach::Node;
 use fairlead_cluster::Cluster;
@@ -38,6 +39,8 @@ pub struct Door {
     reserved: Mutex<BTreeMap<IpNet, Instant>>,
     /// Networks are made and taken away one at a time.
     making: Mutex<()>,
+    /// What could not be done for an engine.
+    pub(crate) problems: Problems,
 }
 
 impl Door {
@@ -49,6 +52,7 @@ impl Door {
             view: Arc::default(),
             reserved: Mutex::default(),
             making: Mutex::default(),
+            problems: Problems::default(),
         }
     }
 

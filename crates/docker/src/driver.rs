@@ -356,7 +356,12 @@ impl Door {
         self.end_endpoint(&node, &id, leased)
     }
 
-    fn end_endpoint(&self, node: &Node, id: &ContainerId, leased: bool) -> Result<(), DoorError> {
+    pub(crate) fn end_endpoint(
+        &self,
+        node: &Node,
+        id: &ContainerId,
+        leased: bool,
+    ) -> Result<(), DoorError> {
         let Some(plug) = node.plugged(id)? else {
             // It may have failed half-way, and left a record.
             return Ok(node.unplug(id)?);

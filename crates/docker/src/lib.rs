@@ -11,6 +11,7 @@ mod choose;
 mod declare;
 mod door;
 mod driver;
+mod engine;
 mod error;
 mod ipam;
 mod lease;
@@ -24,6 +25,7 @@ mod target;
 mod view;
 
 pub use door::{Door, Ground};
+pub use engine::follow;
 pub use error::DoorError;
 pub use serve::{bind, router};
 pub use view::{Container, View};

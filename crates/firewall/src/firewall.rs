@@ -27,7 +27,7 @@ const ATTEMPTS: u32 = 8;
 /// two waits are then one.
 #[derive(Debug)]
 pub struct Firewall {
-    nft: Nft,
+    pub(crate) nft: Nft,
 }
 
 impl Firewall {

@@ -12,6 +12,7 @@
 mod element;
 mod error;
 mod firewall;
+mod passage;
 mod plan;
 mod ranges;
 mod ruleset;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use fairlead_tests::{Agent, Docker, DockerPlan, Node, Place};
+use fairlead_tests::{Agent, Docker, DockerPlan, Node, Place, eventually, patience};
 
 /// An engine whose networks can be ours.
 pub(crate) struct Case {
@@ -29,11 +29,25 @@ impl Case {
         node.sh(&format!("fairlead node set {SETTINGS}")).silent();
         let agent = Agent::start(&node);
         let docker = plan.start(&node);
-        Self {
+        let case = Self {
             node,
             docker,
             agent,
-        }
+        };
+        case.is_followed(1);
+        case
+    }
+
+    /// Waits until the agent has found its engine so often.
+    #[track_caller]
+    pub(crate) fn is_followed(&self, times: usize) {
+        eventually(patience(), || {
+            let log = self.agent.daemon.log();
+            match log.matches("is followed").count() {
+                found if found >= times => Ok(()),
+                _ => Err(log),
+            }
+        });
     }
 
     /// What the docker command line prints; it must succeed.
@@ -93,5 +107,26 @@ impl Case {
     pub(crate) fn address(&self, name: &str, network: &str) -> String {
         let address = self.inspect(name, network)["IPAddress"].clone();
         address.as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// A program of the host that listens at a port, until it is dropped.
+pub(crate) struct Listener(std::process::Child);
+
+impl Listener {
+    #[track_caller]
+    pub(crate) fn at(case: &Case, port: u16) -> Self {
+        let mut command = case.node.command("socat");
+        command.args([&format!("TCP-LISTEN:{port},fork"), "/dev/null"]);
+        command.stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        Self(command.spawn().expect("socat can be started"))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

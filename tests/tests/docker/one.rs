@@ -1,6 +1,6 @@
 //! Networks in every shape that Docker's command line offers, on one engine.
 
-use crate::case::Case;
+use crate::case::{Case, Listener};
 use fairlead_tests::Place as _;
 
 #[test]
@@ -327,7 +327,7 @@ fn a_port_is_published_by_the_registry_of_every_port_and_refused_when_it_is_take
         "run --rm --network net -p 8080:80 busybox true",
         &["8080/tcp", "has it"],
     );
-    case.node.shell("exec socat TCP-LISTEN:7070,fork /dev/null").spawn().unwrap();
+    let _listener = Listener::at(&case, 7070);
     fairlead_tests::eventually(fairlead_tests::patience(), || {
         let listening = case.node.sh("ss -ltn").stdout;
         listening.contains(":7070").then_some(()).ok_or(listening)

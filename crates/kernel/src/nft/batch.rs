@@ -148,6 +148,25 @@ impl Batch {
         });
     }
 
+    /// Adds a rule before the one with this handle.
+    pub fn insert_rule(
+        &mut self,
+        table: Table<'_>,
+        chain: &str,
+        before: u64,
+        expressions: &[Expression],
+        comment: &str,
+    ) {
+        self.message(message::NEW_RULE, CREATE, table, |b| {
+            put_text(b, 1, table.name);
+            let name = put_text(b, 2, chain);
+            nest(b, 4, |b| rule::write(b, expressions));
+            put_u64(b, 6, before);
+            put_comment(b, 7, comment);
+            ("add rule to", "chain", name)
+        });
+    }
+
     /// Takes the rule with this handle away.
     pub fn delete_rule(&mut self, table: Table<'_>, chain: &str, handle: u64) {
         self.message(message::DEL_RULE, 0, table, |b| {

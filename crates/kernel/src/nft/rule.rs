@@ -33,6 +33,8 @@ pub enum Header {
 pub enum Meta {
     /// The name of the interface it came in by, 16 bytes.
     InputName,
+    /// The name of the interface it leaves by, 16 bytes.
+    OutputName,
     /// Its family, one byte ([`Family::number`]).
     Family,
     /// Its transport protocol, one byte.
@@ -256,6 +258,7 @@ fn payload(b: &mut Vec<u8>, header: Header, offset: u32, length: u32, to: Regist
 fn meta(b: &mut Vec<u8>, key: Meta, to: Register) {
     let key = match key {
         Meta::InputName => 6,
+        Meta::OutputName => 7,
         Meta::Family => 15,
         Meta::Protocol => 16,
     };
