@@ -101,7 +101,14 @@ impl Leases<'_> {
                 netns: None,
                 requested: &wanted,
             };
+            let cursors = tx.cursors(pool.id())?.unwrap_or_default();
             let taken = allocate_of(tx, &request, place..place + 1)?;
+            // One that is given again is no place to go on from: behind it are those that
+            // rest for others.
+            let cursor = cursors.iter().find(|(set, _)| *set == place);
+            if let (None, Some(_), Some((_, last))) = (asked, address, cursor) {
+                tx.set_cursor(pool.id(), place, *last)?;
+            }
             for lease in &taken.leases {
                 tx.wake(pool.id(), lease.address.addr())?;
             }

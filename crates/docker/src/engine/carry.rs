@@ -303,12 +303,14 @@ impl Follower {
         }
     }
 
-    /// Containers left a network: what waited for that is due.
-    pub(super) fn unused(&self) {
+    /// A container left a network: what waited for that is due. Says whether anything did.
+    pub(super) fn unused(&self) -> bool {
         let mut memory = self.memory();
+        let before = memory.rests.len();
         memory
             .rests
             .retain(|about, _| !about.starts_with("remove/"));
+        memory.rests.len() < before
     }
 
     /// The engine has a network.

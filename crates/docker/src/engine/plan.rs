@@ -73,14 +73,11 @@ pub(super) fn plan(known: Known<'_>) -> Vec<Step> {
         let of_it = |record: &&DockerNetwork| origin(record) == carried.origin;
         let copies: Vec<&DockerNetwork> = here().filter(of_it).collect();
         match &carried.request {
+            // The engines took it from their store; ours tells of it to nobody here.
             None if carried.leaving => {
                 let left = known.records.iter().filter(of_it);
-                let left: Vec<Step> = left
-                    .filter(|record| !is_here(record))
-                    .cloned()
-                    .map(Step::Drop)
-                    .collect();
-                if left.is_empty() && copies.is_empty() {
+                let left: Vec<Step> = left.cloned().map(Step::Drop).collect();
+                if left.is_empty() {
                     steps.push(Step::Forget(carried.clone()));
                 }
                 steps.extend(left);

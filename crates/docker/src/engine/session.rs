@@ -76,7 +76,8 @@ pub(super) async fn run(follower: &Arc<Follower>, talk: &Arc<Talk>) -> Result<()
             event = events.next() => session.hear(event?),
             Some(done) = session.jobs.join_next() => session.done(done.unwrap_or(Done::Noted))?,
             _ = tick.tick() => {
-                if follower.engine().is_some_and(|engine| engine != talk.socket()) {
+                let is_due = Instant::now() >= session.next_carry;
+                if is_due && follower.engine().is_some_and(|engine| engine != talk.socket()) {
                     return Ok(());
                 }
             }
@@ -167,13 +168,21 @@ impl Session {
                 Step::Created | Step::Died => {}
             },
             Event::Network { id, step } => {
-                match step {
-                    NetworkStep::Connected { container } => self.asking.joined(container),
+                let changed = match step {
+                    NetworkStep::Connected { container } => {
+                        self.asking.joined(container);
+                        false
+                    }
                     NetworkStep::Disconnected => self.follower.unused(),
-                    NetworkStep::Destroyed => self.follower.removed(id),
-                    NetworkStep::Created => {}
+                    NetworkStep::Destroyed => {
+                        self.follower.removed(id);
+                        true
+                    }
+                    NetworkStep::Created => true,
+                };
+                if changed {
+                    self.next_carry = self.next_carry.min(Instant::now() + SOON);
                 }
-                self.next_carry = Instant::now() + SOON;
             }
         }
         if let Some(heard) = &mut self.looking {

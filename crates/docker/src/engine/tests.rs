@@ -128,7 +128,9 @@ impl Drop for Case {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         let begun = Instant::now();
-        self.thread.take().unwrap().join().unwrap();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
         assert!(begun.elapsed() < Duration::from_secs(2), "it ends promptly");
     }
 }
@@ -398,4 +400,31 @@ fn a_network_of_another_node_is_made_here_and_goes_with_it() {
         !case.carried().contains(&"b1".to_owned()),
         "a copy is no origin"
     );
+}
+
+#[test]
+fn a_network_that_the_engine_lost_for_a_minute_is_forgotten_here_and_nowhere_else() {
+    let case = Case::new();
+    case.network("n1", "web");
+    let follower = Follower {
+        door: Arc::clone(&case.door),
+        memory: Mutex::default(),
+    };
+    follower.memory().origins.insert("n1".into(), "n1".into());
+    let lost = look::Look::of(&json!([]), &json!([]));
+    follower.tidy(&lost);
+    assert!(
+        case.door.recorded("n1").unwrap().is_some(),
+        "it was just lost"
+    );
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(61)).unwrap();
+    follower.memory().missing.insert("n1".into(), long_ago);
+    follower.tidy(&lost);
+    assert!(case.door.recorded("n1").unwrap().is_none());
+    assert!(follower.memory().removed.is_empty());
+    // One that the driver was asked to forget was removed, heard or not.
+    follower.memory().origins.insert("n2".into(), "o2".into());
+    follower.tidy(&lost);
+    assert!(follower.memory().removed.contains("o2"));
+    assert!(case.door.carried_problems().is_empty());
 }
