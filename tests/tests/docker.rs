@@ -6,9 +6,13 @@ mod beside;
 mod case;
 #[path = "docker/cluster.rs"]
 mod cluster;
+#[path = "docker/managed.rs"]
+mod managed;
 #[path = "docker/many.rs"]
 mod many;
 #[path = "docker/one.rs"]
 mod one;
+#[path = "docker/protocol.rs"]
+mod protocol;
 #[path = "docker/restart.rs"]
 mod restart;

@@ -138,10 +138,11 @@ impl Agent {
             lock,
         };
         let reconciler = Reconciler::new(Arc::clone(&shared), heard, options.interval);
+        // Docker's socket is there when the agent says that it is ready.
         if let Err(error) = agent
-            .begin(control_socket, metrics_socket, deleter, reconciler)
+            .begin_docker()
+            .and_then(|()| agent.begin(control_socket, metrics_socket, deleter, reconciler))
             .and_then(|()| agent.begin_services(news))
-            .and_then(|()| agent.begin_docker())
         {
             agent.stop();
             return Err(error);

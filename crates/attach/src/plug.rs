@@ -55,7 +55,7 @@ pub struct Plug {
 }
 
 /// Who has an address that an engine was given, while no endpoint has it. `key` is unique
-/// among the leases of the network, at most 40 letters and digits.
+/// among the leases of the network, at most 200 letters, digits and dashes.
 ///
 /// # Errors
 /// [`AttachError::Name`] for a key that no name can have.

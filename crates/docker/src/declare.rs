@@ -69,22 +69,15 @@ impl Door {
         Ok(())
     }
 
-    /// Forgets a network of Docker's: what is kept of it, the record, and the declaration
-    /// when it was the last one there. Each part may be gone already.
+    /// Forgets a network of Docker's: the declaration when it was the last one there, what is
+    /// kept of it, and at the end the record, so that what is cut off can be done again. Each
+    /// part may be gone already.
     pub(crate) fn forget(&self, network: &DockerNetwork) -> Result<(), DoorError> {
-        let node = self.ground.node();
-        let kept = kept_by(network)?;
-        node.host().store(|store| {
-            store.write(|tx| {
-                tx.free_addresses_of(&kept)?;
-                tx.remove_docker_network(&network.id)
-            })
-        })?;
         let origin = network.origin.as_deref().unwrap_or(&network.id);
         let mut last = !self
             .all_recorded()?
             .iter()
-            .any(|other| other.network == network.network);
+            .any(|other| other.network == network.network && other.id != network.id);
         if let Some(cluster) = self.ground.cluster() {
             cluster.release_docker(&network.id)?;
             last = last && cluster.docker_holders(&network.network)?.is_empty();
@@ -96,6 +89,14 @@ impl Door {
         if network.declared && last {
             self.undeclare_unused(&network.network);
         }
+        let node = self.ground.node();
+        let kept = kept_by(network)?;
+        node.host().store(|store| {
+            store.write(|tx| {
+                tx.free_addresses_of(&kept)?;
+                tx.remove_docker_network(&network.id)
+            })
+        })?;
         Ok(())
     }
 

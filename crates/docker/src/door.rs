@@ -86,9 +86,7 @@ impl Door {
     }
 
     fn serve(&self, method: &'static str, body: &[u8]) -> Result<Value, DoorError> {
-        let done = |done: ()| match done {
-            () => json!({}),
-        };
+        let done = |(): ()| json!({});
         match method {
             "Plugin.Activate" => Ok(json!({"Implements": ["NetworkDriver", "IpamDriver"]})),
             "NetworkDriver.GetCapabilities" => self.capabilities(),
@@ -152,7 +150,8 @@ const METHODS: [&str; 23] = [
 ];
 
 fn read<T: DeserializeOwned>(method: &str, body: &[u8]) -> Result<T, DoorError> {
-    serde_json::from_slice(body).map_err(|error| DoorError::Request {
+    let mut text = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut text).map_err(|error| DoorError::Request {
         method: method.to_owned(),
         reason: error.to_string(),
     })

@@ -89,8 +89,9 @@ impl Door {
                 self.refuse_misfit(name, &wanted)?;
                 network.declared = self.declared_for(&network)?;
             }
+            None if wanted.pools.is_empty() => return Err(DoorError::Subnet(String::new())),
             None => {
-                self.refuse_declared(&wanted)?;
+                self.refuse_declared(&network.network, &wanted)?;
                 network.declared = true;
             }
         }
@@ -167,7 +168,8 @@ impl Door {
             let fits = [whole, target.local(v6)?].contains(&pool.subnet);
             let unnamed =
                 pool.subnet == everything(v6) || self.reserved().contains_key(&pool.subnet);
-            if !fits && !(wanted.leased && unnamed) {
+            let means_none = wanted.leased && unnamed;
+            if !fits && !means_none {
                 return Err(DoorError::OtherSubnet {
                     network: name.clone(),
                     range: whole,
@@ -178,12 +180,14 @@ impl Door {
         Ok(())
     }
 
-    fn refuse_declared(&self, wanted: &Wanted) -> Result<(), DoorError> {
+    fn refuse_declared(&self, own: &NetworkName, wanted: &Wanted) -> Result<(), DoorError> {
         let node = self.ground.node();
         let (networks, _) = node.config().networks();
+        // Asked again after an answer that was lost, its own declaration is there.
+        let others = || networks.iter().filter(|network| network.name != *own);
         for pool in &wanted.pools {
             let subnet = pool.subnet;
-            if let Some(other) = networks.iter().find(|n| has_subnet(n, subnet)) {
+            if let Some(other) = others().find(|n| has_subnet(n, subnet)) {
                 return Err(DoorError::Declared {
                     subnet,
                     network: other.name.clone(),

@@ -12,6 +12,7 @@ use fairlead_store::{NewAddress, StoreError, Tx};
 use fairlead_types::{NetworkName, Owner};
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::debug;
@@ -101,6 +102,12 @@ impl Leases<'_> {
                 netns: None,
                 requested: &wanted,
             };
+            if let Some(address) = asked
+                && let Some(held) = tx.address(pool.id(), address)?
+                && is_unanswered(&held.owner)
+            {
+                tx.free_address(pool.id(), address)?;
+            }
             let cursors = tx.cursors(pool.id())?.unwrap_or_default();
             let taken = allocate_of(tx, &request, place..place + 1)?;
             // One that is given again is no place to go on from: behind it are those that
@@ -383,13 +390,32 @@ fn unasked(address: IpAddr, source: ClusterError) -> DoorError {
     DoorError::Unasked { address, source }
 }
 
+/// What the keys of leases begin with that an engine asked for. Those of endpoints that ended
+/// have the endpoint's id.
+const ASKED: &str = "asked-";
+
 /// A name that no other lease has.
 fn key() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |now| now.as_nanos());
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("{now:x}{next:08x}")
+    format!("{}{next:08x}", own())
+}
+
+/// What the keys of this process begin with.
+fn own() -> &'static str {
+    static OWN: OnceLock<String> = OnceLock::new();
+    OWN.get_or_init(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| now.as_nanos());
+        format!("{ASKED}{now:x}-")
+    })
+}
+
+/// Whether a lease was made for a question that an earlier agent may not have answered: then
+/// it is repeated. If it was answered, whoever plugs in first has the address.
+fn is_unanswered(owner: &Owner) -> bool {
+    let key = owner.container.as_str().strip_prefix("lease-");
+    key.is_some_and(|key| key.starts_with(ASKED) && !key.starts_with(own()))
 }
 
 /// Now, in seconds since 1970.
