@@ -6,6 +6,10 @@ mod beside;
 mod case;
 #[path = "docker/cluster.rs"]
 mod cluster;
+#[path = "docker/documents.rs"]
+mod documents;
+#[path = "docker/follow.rs"]
+mod follow;
 #[path = "docker/managed.rs"]
 mod managed;
 #[path = "docker/many.rs"]

@@ -12,7 +12,7 @@ use crate::{AgentError, LogLevel, api, cluster, lock, log, serve, services, watc
 use fairlead_attach::Node;
 use fairlead_config::Config;
 use fairlead_control::Namespace;
-use fairlead_kernel::NetNs;
+use fairlead_kernel::{NetNs, sysctl};
 use fairlead_plugins::Host;
 use fairlead_types::Root;
 use sd_notify::NotifyState;
@@ -39,6 +39,8 @@ pub struct Options {
     pub interval: Duration,
     /// How much is told on standard error.
     pub log: LogLevel,
+    /// Whether `/proc/sys` is made writable where an engine mounted it read-only.
+    pub remount_proc_sys: bool,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             metrics: None,
             interval: Duration::from_secs(30),
             log: LogLevel::default(),
+            remount_proc_sys: false,
         }
     }
 }
@@ -67,6 +70,9 @@ pub struct Agent {
 /// [`AgentError`] when it cannot start.
 pub fn run(root: &Root, options: &Options) -> Result<(), AgentError> {
     log::begin(&options.log);
+    if options.remount_proc_sys {
+        sysctl::make_writable()?;
+    }
     let agent = Agent::start(root, options)?;
     let waited = agent.runtime.block_on(signals(&agent.shared));
     tell_manager(&[NotifyState::Stopping]);

@@ -37,6 +37,9 @@ pub struct Door {
     pub(crate) view: Arc<View>,
     /// Subnets that nobody named, of networks which are not made yet, and since when.
     reserved: Mutex<BTreeMap<IpNet, Instant>>,
+    /// Subnets of declared networks that the driver of addresses was told, which the driver of
+    /// networks is not.
+    named: Mutex<BTreeMap<IpNet, (NetworkName, Instant)>>,
     /// Networks are made and taken away one at a time.
     making: Mutex<()>,
     /// What could not be done for an engine.
@@ -51,6 +54,7 @@ impl Door {
             ground,
             view: Arc::default(),
             reserved: Mutex::default(),
+            named: Mutex::default(),
             making: Mutex::default(),
             problems: Problems::default(),
         }
@@ -64,6 +68,10 @@ impl Door {
 
     pub(crate) fn reserved(&self) -> MutexGuard<'_, BTreeMap<IpNet, Instant>> {
         locked(&self.reserved)
+    }
+
+    pub(crate) fn named(&self) -> MutexGuard<'_, BTreeMap<IpNet, (NetworkName, Instant)>> {
+        locked(&self.named)
     }
 
     pub(crate) fn making(&self) -> MutexGuard<'_, ()> {

@@ -69,7 +69,7 @@ impl Door {
     /// Puts a network of Docker's on a declared one, or on one that is declared for it.
     pub(crate) fn create_network(&self, call: CreateNetwork) -> Result<(), DoorError> {
         let mut wanted = Wanted::of(&call)?;
-        self.find_by_gateway(&mut wanted)?;
+        self.find_by_pool(&mut wanted)?;
         let _alone = self.making();
         let mut network = DockerNetwork {
             network: match &wanted.options.network {
@@ -116,14 +116,21 @@ impl Door {
         Ok(())
     }
 
-    /// Where only the driver of addresses was told which network is meant, the gateway that it
-    /// answered says so.
-    fn find_by_gateway(&self, wanted: &mut Wanted) -> Result<(), DoorError> {
-        let unnamed = wanted.pools.iter().find(|pool| {
-            let v6 = pool.subnet.addr().is_ipv6();
-            wanted.leased && pool.subnet == everything(v6)
-        });
-        let (Some(pool), None) = (unnamed, &wanted.options.network) else {
+    /// Where only the driver of addresses was told which network is meant, the subnet that it
+    /// was told then or the gateway that it answered says so.
+    fn find_by_pool(&self, wanted: &mut Wanted) -> Result<(), DoorError> {
+        if !wanted.leased || wanted.options.network.is_some() {
+            return Ok(());
+        }
+        let mut pools = wanted.pools.iter();
+        let named = pools.find_map(|pool| self.named().remove(&pool.subnet));
+        if let Some((network, _)) = named {
+            wanted.options.network = Some(network);
+            return Ok(());
+        }
+        let mut pools = wanted.pools.iter();
+        let Some(pool) = pools.find(|pool| pool.subnet == everything(pool.subnet.addr().is_ipv6()))
+        else {
             return Ok(());
         };
         let node = self.ground.node();

@@ -69,6 +69,11 @@ impl Door {
         // Docker asks again and again for a pool that nobody named and that a route of the
         // host leads to, but for one that is everything.
         let pool = subnet.unwrap_or_else(|| everything(v6));
+        if let Some(subnet) = subnet {
+            let mut named = self.named();
+            named.retain(|_, (_, at)| at.elapsed() < RESERVED);
+            named.insert(subnet, (network.clone(), Instant::now()));
+        }
         let id = PoolId::Network { network, v6, range };
         Ok(json!({
             "PoolID": id.to_string(),

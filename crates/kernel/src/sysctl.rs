@@ -2,6 +2,8 @@
 //! of the calling thread.
 
 use crate::KernelError;
+use rustix::fs::StatVfsMountFlags;
+use rustix::mount::MountFlags;
 use std::path::PathBuf;
 
 fn path(key: &str) -> PathBuf {
@@ -36,6 +38,28 @@ pub fn ensure(key: &str, value: &str) -> Result<bool, KernelError> {
         return Ok(false);
     }
     write(key, value).map(|()| true)
+}
+
+/// Makes `/proc/sys` writable in this process's mount namespace, where an engine of
+/// containers mounted it read-only. What is writable already is left alone.
+///
+/// # Errors
+/// [`KernelError::Io`] when the process lacks the right, or all of `/proc` is read-only.
+pub fn make_writable() -> Result<(), KernelError> {
+    // Some engines leave the settings of the network writable, by a mount of their own.
+    let dir = path("net");
+    let of_dir = rustix::fs::statvfs(&dir)
+        .map_err(|e| KernelError::io("look at the mount of", dir.display(), e))?;
+    if !of_dir.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Ok(());
+    }
+    let flags = MountFlags::BIND
+        | MountFlags::NOSUID
+        | MountFlags::NODEV
+        | MountFlags::NOEXEC
+        | MountFlags::RELATIME;
+    rustix::mount::mount_remount(path(""), flags, "")
+        .map_err(|e| KernelError::io("make writable", "/proc/sys", e))
 }
 
 /// Sets `key` to `value` where that can be had: a kernel without the setting behaves as

@@ -36,7 +36,7 @@ pub enum Source {
     /// The configuration, or implied.
     Declared {
         /// The declaration.
-        network: Network,
+        network: Box<Network>,
         /// The file that was generated from it, if setup has run.
         file: Option<CniFile>,
     },
@@ -123,7 +123,10 @@ impl Catalog {
                 let file = ours.map(|at| files.remove(at));
                 Entry {
                     name: network.name.to_string(),
-                    source: Source::Declared { network, file },
+                    source: Source::Declared {
+                        network: Box::new(network),
+                        file,
+                    },
                 }
             })
             .collect();

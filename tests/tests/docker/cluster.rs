@@ -241,6 +241,38 @@ fn containers_on_a_routed_network_reach_each_other_across_nodes_by_their_names()
 }
 
 #[test]
+fn copies_go_with_what_they_are_of_wherever_that_is_removed() {
+    let three = Three::new(&Docker::plan(), "");
+    three.cluster.declare(
+        "back",
+        &[
+            "type=routed_bridge",
+            "network=10.93.0.0/16",
+            "ips_per_node=256",
+        ],
+    );
+    three.cluster.segments("back");
+    let ours = "network create -d fairlead --ipam-driver fairlead";
+    three.docker(2, &format!("{ours} --ipam-opt network=back there"));
+    three.docker(3, &format!("{ours} -o network=back here"));
+    three.listed("there", &[1, 2, 3], true);
+    three.listed("here", &[1, 2, 3], true);
+    for name in ["there", "here"] {
+        three.run(1, &format!("on-{name}"), &format!("--network {name}"));
+        three.docker(1, &format!("rm -f on-{name}"));
+        three.docker(1, &format!("network rm {name}"));
+        three.listed(name, &[1, 2, 3], false);
+    }
+    // What was declared before stays.
+    three.cluster.node(1).run("ip link show obr_back");
+    let etcd = &three.cluster.etcd;
+    eventually(patience(), || {
+        let keys = etcd.keys(three.cluster.wire(), "/fairlead/docker/");
+        if keys.is_empty() { Ok(()) } else { Err(keys) }
+    });
+}
+
+#[test]
 fn engines_with_a_store_of_their_own_share_networks_of_scope_global() {
     let mut cluster = Cluster::new(Plan {
         nodes: 3,

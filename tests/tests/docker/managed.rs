@@ -15,7 +15,15 @@ fn try_it() {
         fairlead_binary().display()
     ));
     eprintln!("{out:?}");
-    let docker = { let plan = Docker::plan().with_plugins(); let plan = if std::env::var_os("NEWER").is_some() { plan.newer() } else { plan }; plan.start(&node) };
+    let docker = {
+        let plan = Docker::plan().with_plugins();
+        let plan = if std::env::var_os("NEWER").is_some() {
+            plan.newer()
+        } else {
+            plan
+        };
+        plan.start(&node)
+    };
     eprintln!(
         "{:?}",
         docker.cli(&node, "plugin create fairlead /run/plugin")

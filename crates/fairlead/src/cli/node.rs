@@ -79,4 +79,8 @@ pub(crate) struct AgentArgs {
         env = "FAIRLEAD_LOG"
     )]
     pub(crate) log: LogLevel,
+    /// Make /proc/sys writable for the agent, where an engine that runs it in a container
+    /// mounted it read-only.
+    #[arg(long)]
+    pub(crate) remount_proc_sys: bool,
 }

@@ -11,6 +11,7 @@ pub(crate) fn run(context: &Context, arguments: AgentArgs) -> Result<Status> {
         metrics: arguments.metrics,
         interval: Duration::from_secs(arguments.interval),
         log: arguments.log,
+        remount_proc_sys: arguments.remount_proc_sys,
     };
     run_agent(&context.root, &options)?;
     Ok(Status::Done)
