@@ -54,6 +54,7 @@ impl Docker {
     /// everything else goes on.
     pub(crate) fn open(shared: &Arc<Shared>, runtime: &Runtime) -> Self {
         let door = Arc::new(Door::new(Arc::new(OnAgent(Arc::clone(shared)))));
+        shared.set_docker(Arc::clone(&door));
         let socket = match listen(shared, runtime, &door) {
             Ok(socket) => {
                 info!(

@@ -141,9 +141,10 @@ impl Reconciler {
             let problems = cluster.problems();
             done.problems.extend(problems.iter().map(failure));
         }
-        let names = self.shared.name_problems();
+        let mut others = self.shared.name_problems();
+        others.extend(self.shared.docker_problems());
         // The networks are as declared all the same.
-        done.problems.extend(names.iter().map(|text| Problem {
+        done.problems.extend(others.iter().map(|text| Problem {
             warning: true,
             ..failure(text)
         }));

@@ -8,12 +8,13 @@ use crate::zones::News;
 use fairlead_attach::Node;
 use fairlead_cluster::Cluster;
 use fairlead_control::{self as control, Namespace, Reconciled, Status};
+use fairlead_docker::Door;
 use fairlead_plugins::Host;
 use fairlead_types::Root;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The agent, as its threads see it.
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     cluster: Mutex<Option<Arc<Cluster>>>,
     /// What keeps names from being answered somewhere.
     name_problems: Mutex<BTreeSet<String>>,
+    /// Docker's door, once it was opened.
+    docker: OnceLock<Arc<Door>>,
     messages: Sender<Message>,
     zones: Sender<News>,
 }
@@ -69,6 +72,7 @@ impl Shared {
             cluster_status: Mutex::default(),
             cluster: Mutex::default(),
             name_problems: Mutex::default(),
+            docker: OnceLock::new(),
             messages: parts.messages,
             zones: parts.zones,
         }
@@ -100,6 +104,17 @@ impl Shared {
 
     pub(crate) fn name_problems(&self) -> BTreeSet<String> {
         locked(&self.name_problems).clone()
+    }
+
+    pub(crate) fn set_docker(&self, door: Arc<Door>) {
+        // It is opened once.
+        let _ = self.docker.set(door);
+    }
+
+    /// What keeps networks of Docker's from being on every node.
+    pub(crate) fn docker_problems(&self) -> Vec<String> {
+        let door = self.docker.get();
+        door.map_or_else(Vec::new, |door| door.carried_problems())
     }
 
     pub(crate) fn set_name_problems(&self, problems: BTreeSet<String>) {

@@ -6,8 +6,11 @@ use rustix::fs::StatVfsMountFlags;
 use rustix::mount::MountFlags;
 use std::path::PathBuf;
 
+/// Where they are.
+const DIR: &str = "/proc/sys";
+
 fn path(key: &str) -> PathBuf {
-    PathBuf::from("/proc/sys").join(key)
+    PathBuf::from(DIR).join(key)
 }
 
 /// Reads the setting `key`, a path such as `net/ipv4/ip_forward` (a slash between
@@ -58,8 +61,8 @@ pub fn make_writable() -> Result<(), KernelError> {
         | MountFlags::NODEV
         | MountFlags::NOEXEC
         | MountFlags::RELATIME;
-    rustix::mount::mount_remount(path(""), flags, "")
-        .map_err(|e| KernelError::io("make writable", "/proc/sys", e))
+    rustix::mount::mount_remount(DIR, flags, "")
+        .map_err(|e| KernelError::io("make writable", DIR, e))
 }
 
 /// Sets `key` to `value` where that can be had: a kernel without the setting behaves as

@@ -69,8 +69,8 @@ impl Docker {
         // number still looks like that of a process that runs.
         node.run("rm -f /run/docker/containerd/containerd.pid");
         self.daemon = self.plan.daemon(node, &self.cgroups);
-        // It first ends the containers that run and are not to.
-        let limit = patience() + FAREWELL;
+        // It first ends the containers that run and are not to, and starts those that are.
+        let limit = patience() * 6 + FAREWELL;
         eventually(limit, || api::answers(node, Self::SOCKET, &self.daemon));
     }
 

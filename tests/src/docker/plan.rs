@@ -12,6 +12,7 @@ pub struct DockerPlan {
     pub(super) release: Release,
     bridge: bool,
     live_restore: bool,
+    plugins: bool,
     extra: Vec<String>,
 }
 
@@ -35,6 +36,14 @@ impl DockerPlan {
     #[must_use]
     pub fn with_bridge(mut self) -> Self {
         self.bridge = true;
+        self
+    }
+
+    /// Able to run plugins: those have the daemon's own view of the control groups, so that
+    /// has to be whole.
+    #[must_use]
+    pub fn with_plugins(mut self) -> Self {
+        self.plugins = true;
         self
     }
 
@@ -70,7 +79,14 @@ impl DockerPlan {
     #[track_caller]
     pub(super) fn daemon(&self, node: &Node, cgroups: &Cgroups) -> Daemon {
         let data = cgroups.folder().join("data");
-        let mut command = cgroups.command(node, &self.release.daemon());
+        let daemon = self.release.daemon();
+        let mut command = if self.plugins {
+            let mut command = cgroups.command(node, "unshare");
+            command.args(["--cgroup", &daemon]);
+            command
+        } else {
+            cgroups.command(node, &daemon)
+        };
         command
             .args(["--host", &format!("unix://{}", Docker::SOCKET)])
             .args(["--data-root", &data.to_string_lossy()])

@@ -65,7 +65,7 @@ fn fifty_running_containers_outlive_a_restart_of_their_engine() {
     };
     at_once(&case, &names.iter().map(run).collect::<Vec<_>>());
     let before = addresses(&case, &names, "net");
-    case.docker.kill();
+    let _ = case.docker.stop();
     case.docker.start_again(&case.node);
     fairlead_tests::eventually(fairlead_tests::patience() * 4, || {
         let running = case.docker("ps -q").lines().count();
