@@ -172,12 +172,14 @@ impl Agent {
         let control =
             tokio::net::UnixListener::from_std(control).map_err(starting("the control API"))?;
         let router = api::router(Arc::clone(&self.shared));
-        self.runtime.spawn(serve::answer(control, router));
+        self.runtime
+            .spawn(serve::answer(control, router, serve::LIMIT));
         if let Some(listener) = metrics {
             let listener =
                 tokio::net::TcpListener::from_std(listener).map_err(starting("the metrics"))?;
             let router = api::metrics_router(Arc::clone(&self.shared));
-            self.runtime.spawn(serve::answer(listener, router));
+            self.runtime
+                .spawn(serve::answer(listener, router, serve::LIMIT));
         }
         // The deleter is not waited for at the end: it ends with its last caller.
         drop(thread("links", move || deleter.run())?);

@@ -91,9 +91,7 @@ fn listen(shared: &Arc<Shared>, runtime: &Runtime, door: &Arc<Door>) -> Result<P
     let socket = fairlead_docker::bind(&path).map_err(|error| error.to_string())?;
     let _inside = runtime.enter();
     let socket = tokio::net::UnixListener::from_std(socket).map_err(|error| error.to_string())?;
-    runtime.spawn(serve::answer(
-        socket,
-        fairlead_docker::router(Arc::clone(door)),
-    ));
+    let router = fairlead_docker::router(Arc::clone(door));
+    runtime.spawn(serve::answer(socket, router, serve::NO_LIMIT));
     Ok(path)
 }

@@ -23,7 +23,9 @@ const CONNECTIONS: usize = 1024;
 /// Who has not said by then what he wants is hung up on.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// The longest that one connection may last.
-const LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const LIMIT: Duration = Duration::from_secs(600);
+/// No limit: who is cut off in the middle of a call asks again, and was served already.
+pub(crate) const NO_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The control socket, 0600, in place of one that a dead agent left. The caller holds the
 /// lock.
@@ -52,25 +54,25 @@ pub(crate) fn bind_metrics(address: SocketAddr) -> Result<std::net::TcpListener,
 }
 
 /// Answers who connects, so many at once; the next waits to be let in.
-pub(crate) async fn answer(mut listener: impl Listener, router: Router) {
+pub(crate) async fn answer(mut listener: impl Listener, router: Router, limit: Duration) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
         // It waits by itself where descriptors or memory are short.
         let (stream, _) = listener.accept().await;
         let router = router.clone();
         tokio::spawn(async move {
-            converse(stream, router).await;
+            converse(stream, router, limit).await;
             drop(permit);
         });
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, limit: Duration) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    match tokio::time::timeout(LIMIT, connection).await {
+    match tokio::time::timeout(limit, connection).await {
         Ok(Ok(())) => {}
         // What a client does wrong is the client's business.
         Ok(Err(error)) => debug!("a connection ended: {error}"),

@@ -158,7 +158,13 @@ impl Node {
             }),
             Claim::Taken => {
                 let cache = self.cache(None);
-                self.runtime(&cache).del_recorded(owner)?;
+                let deleted = self.runtime(&cache).del_recorded(owner);
+                if deleted.is_err() {
+                    // Nobody is at it any more, though this process may live on.
+                    self.host()
+                        .store(|store| store.write(|tx| tx.attachment_detaching(owner, None)))?;
+                }
+                deleted?;
                 Ok(true)
             }
         }

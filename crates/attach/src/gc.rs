@@ -77,7 +77,16 @@ impl Node {
         let owners = self.host().store(|store| store.view().owners())?;
         let mut report = GcReport::default();
         let mut errors = Vec::new();
-        for record in owners.iter().filter(|record| !record.is_worked_on()) {
+        // What an engine plugs in is judged by itself, while it is ready.
+        let plugs: BTreeSet<Owner> = self
+            .plugs(None)?
+            .into_iter()
+            .filter(|plug| plug.state == AttachmentState::Ready)
+            .map(|plug| plug.owner)
+            .collect();
+        let judged =
+            |record: &&OwnerRecord| !record.is_worked_on() && !plugs.contains(&record.owner);
+        for record in owners.iter().filter(judged) {
             let Some(action) = verdict(record) else {
                 continue;
             };

@@ -135,6 +135,19 @@ impl Node {
         Ok(records.iter().find_map(plug_of))
     }
 
+    /// Whether an endpoint's cable is there and an engine has taken the container's end.
+    ///
+    /// # Errors
+    /// [`AttachError`] when records or links cannot be read.
+    pub fn is_in_use(&self, endpoint: &ContainerId) -> Result<bool, AttachError> {
+        let Some(plug) = self.plugged(endpoint)? else {
+            return Ok(false);
+        };
+        let mut route = Route::open()?;
+        let cable = route.link(&fairlead_plugins::host_name(&plug.owner)?)?;
+        Ok(cable.is_some() && route.link(&plug.inner)?.is_none())
+    }
+
     /// Publishes ports of an endpoint, in the place of those that it had.
     ///
     /// # Errors
@@ -184,7 +197,7 @@ impl Node {
                 true => Ok(()),
                 false => self
                     .unplug(endpoint)
-                    .and_then(|()| self.free(&record.owner)),
+                    .and_then(|()| self.give_back(&record.owner)),
             };
             match done {
                 Ok(()) => actions.push(action),
@@ -205,6 +218,21 @@ impl Node {
         all(errors).map(|()| actions)
     }
 
+    /// What an endpoint had goes to a lease: its engine may give it back yet, and must not
+    /// find it with somebody else.
+    fn give_back(&self, owner: &Owner) -> Result<(), AttachError> {
+        let lease = lease(&owner.network, owner.container.as_str())?;
+        self.host().store(|store| {
+            store.write(|tx| {
+                for held in tx.addresses_of(&owner.container, &owner.ifname)? {
+                    tx.hand_over(&held.pool, held.addr, owner, &lease)?;
+                }
+                Ok(())
+            })
+        })?;
+        Ok(())
+    }
+
     fn free(&self, owner: &Owner) -> Result<(), AttachError> {
         self.host()
             .store(|store| store.write(|tx| tx.free_addresses_of(owner)))?;
@@ -215,8 +243,7 @@ impl Node {
 /// Whether an endpoint's cable is garbage.
 fn verdict(route: &mut Route, record: &Record) -> Result<Option<GcAction>, AttachError> {
     let owner = record.owner.clone();
-    // What is being made or taken away, and what has a namespace, is judged by that.
-    if record.state != AttachmentState::Ready || record.netns.is_some() || !is_old(record.since) {
+    if record.state != AttachmentState::Ready || !is_old(record.since) {
         return Ok(None);
     }
     let cable = fairlead_plugins::host_name(&owner)?;
@@ -226,6 +253,7 @@ fn verdict(route: &mut Route, record: &Record) -> Result<Option<GcAction>, Attac
     let Some(inner) = inner_of(record) else {
         return Ok(None);
     };
+    // Where the sandbox is gone and the cable is not, the engine has put its end back here.
     let waits = route.link(&inner)?.is_some();
     Ok(waits.then_some(GcAction::Untaken { owner }))
 }

@@ -35,6 +35,18 @@ impl Door {
             reason,
         };
         self.ground.set_up(name).map_err(not_made)?;
+        self.is_there(name)
+    }
+
+    /// Has a network that was declared before be there: what is wrong with a way of it to
+    /// another node is not Docker's business.
+    pub(crate) fn make_declared(&self, name: &NetworkName) -> Result<(), DoorError> {
+        // What keeps the bridge from being there is told by the look.
+        let _ = self.ground.set_up(name);
+        self.is_there(name)
+    }
+
+    fn is_there(&self, name: &NetworkName) -> Result<(), DoorError> {
         let node = self.ground.node();
         fairlead_networks::find(node.config(), name)?;
         Ok(())
@@ -89,6 +101,9 @@ impl Door {
         if network.declared && last {
             self.undeclare_unused(&network.network);
         }
+        if network.declared && !last {
+            self.inherit(network)?;
+        }
         let node = self.ground.node();
         let kept = kept_by(network)?;
         node.host().store(|store| {
@@ -100,9 +115,33 @@ impl Door {
         Ok(())
     }
 
+    /// Another network of Docker's on the same one takes the declaration along when it goes.
+    fn inherit(&self, network: &DockerNetwork) -> Result<(), DoorError> {
+        let mut others = self.all_recorded()?.into_iter();
+        let heir = others.find(|other| other.network == network.network && other.id != network.id);
+        if let Some(mut heir) = heir.filter(|heir| !heir.declared) {
+            heir.declared = true;
+            let node = self.ground.node();
+            node.host()
+                .store(|store| store.write(|tx| tx.put_docker_network(&heir)))?;
+        }
+        Ok(())
+    }
+
     /// A network that others came to use in spite of its name stays.
     fn undeclare_unused(&self, name: &NetworkName) {
         let node = self.ground.node();
+        let elsewhere = self.ground.cluster().and_then(|cluster| {
+            let published = cluster.addresses(Some(name.as_str())).ok()?.value;
+            published.into_iter().find(|one| one.node != cluster.node())
+        });
+        if let Some(user) = elsewhere {
+            info!(
+                "network {name} stays: node {} has {} on it",
+                user.node, user.ip
+            );
+            return;
+        }
         match node.attachments_of(name) {
             Ok(users) if users.is_empty() => self.undeclare(name),
             Ok(users) => info!("network {name} stays: {} containers are on it", users.len()),

@@ -3,7 +3,7 @@
 use crate::declare::{has_subnet, kept_by, name_for};
 use crate::door::Door;
 use crate::error::DoorError;
-use crate::ipam::everything;
+use crate::ipam::{RESERVED, everything};
 use crate::lease::{Leases, end};
 use crate::network::short;
 use crate::options::NetworkOptions;
@@ -22,7 +22,7 @@ use fairlead_types::{ContainerId, Mac, NetworkName};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use std::net::IpAddr;
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// What `CreateNetwork` asks for.
 pub(crate) struct Wanted {
@@ -69,8 +69,14 @@ impl Door {
     /// Puts a network of Docker's on a declared one, or on one that is declared for it.
     pub(crate) fn create_network(&self, call: CreateNetwork) -> Result<(), DoorError> {
         let mut wanted = Wanted::of(&call)?;
-        self.find_by_pool(&mut wanted)?;
         let _alone = self.making();
+        if let Some(known) = self.recorded(&call.network_id)?
+            && known.pools == wanted.pools
+        {
+            // Asked again after an answer that was lost: it was decided before.
+            return self.make_again(&known, &wanted);
+        }
+        self.find_by_pool(&mut wanted)?;
         let mut network = DockerNetwork {
             network: match &wanted.options.network {
                 Some(name) => name.clone(),
@@ -98,7 +104,7 @@ impl Door {
         // First the record: what a crash leaves of the rest is found by it.
         self.record(&network)?;
         let made = match wanted.options.network {
-            Some(_) => self.make(&network.network),
+            Some(_) => self.make_declared(&network.network),
             None => self.declare(&network.network, &wanted),
         };
         let made = made.and_then(|()| self.keep(&network));
@@ -116,6 +122,18 @@ impl Door {
         Ok(())
     }
 
+    /// Makes a network whose record is there already.
+    fn make_again(&self, network: &DockerNetwork, wanted: &Wanted) -> Result<(), DoorError> {
+        let is_own = network.declared && network.origin.is_none();
+        let made = match is_own && wanted.options.network.is_none() {
+            true => self.declare(&network.network, wanted),
+            false => self.make_declared(&network.network),
+        };
+        made.and_then(|()| self.record(network))
+            .and_then(|()| self.keep(network))
+            .and_then(|()| self.share(network))
+    }
+
     /// Where only the driver of addresses was told which network is meant, the subnet that it
     /// was told then or the gateway that it answered says so.
     fn find_by_pool(&self, wanted: &mut Wanted) -> Result<(), DoorError> {
@@ -124,7 +142,7 @@ impl Door {
         }
         let mut pools = wanted.pools.iter();
         let named = pools.find_map(|pool| self.named().remove(&pool.subnet));
-        if let Some((network, _)) = named {
+        if let Some((network, _)) = named.filter(|(_, at)| at.elapsed() < RESERVED) {
             wanted.options.network = Some(network);
             return Ok(());
         }
@@ -176,6 +194,7 @@ impl Door {
             let unnamed =
                 pool.subnet == everything(v6) || self.reserved().contains_key(&pool.subnet);
             let means_none = wanted.leased && unnamed;
+            self.refuse_gateway(&target, pool, wanted.leased)?;
             if !fits && !means_none {
                 return Err(DoorError::OtherSubnet {
                     network: name.clone(),
@@ -185,6 +204,24 @@ impl Door {
             }
         }
         Ok(())
+    }
+
+    /// Docker's own driver keeps the gateway that it was told from containers, and no other.
+    fn refuse_gateway(
+        &self,
+        target: &Target,
+        pool: &DockerPool,
+        leased: bool,
+    ) -> Result<(), DoorError> {
+        let gateway = target.gateway(target.local(pool.subnet.addr().is_ipv6())?);
+        match pool.gateway.filter(|asked| !leased && *asked != gateway) {
+            Some(asked) => Err(DoorError::Gateway {
+                network: target.name().clone(),
+                gateway,
+                asked,
+            }),
+            None => Ok(()),
+        }
     }
 
     fn refuse_declared(&self, own: &NetworkName, wanted: &Wanted) -> Result<(), DoorError> {
@@ -205,7 +242,7 @@ impl Door {
     }
 
     /// Keeps the addresses that no container gets.
-    fn keep(&self, network: &DockerNetwork) -> Result<(), DoorError> {
+    pub(crate) fn keep(&self, network: &DockerNetwork) -> Result<(), DoorError> {
         let node = self.ground.node();
         let kept = kept_by(network)?;
         let pool = fairlead_ipam::Pool::new(node.host().root(), &network.network, None);
@@ -234,7 +271,20 @@ impl Door {
                 Ok(())
             })
         })?;
+        // Every node keeps them for itself: they are no container's.
+        for address in addresses() {
+            self.give_up(&network.network, *address);
+        }
         Ok(())
+    }
+
+    fn give_up(&self, network: &NetworkName, address: IpAddr) {
+        let Some(cluster) = self.ground.cluster().filter(|c| c.is_joined()) else {
+            return;
+        };
+        if let Err(error) = cluster.release_address(network, address) {
+            debug!("give {address} up: {error}");
+        }
     }
 
     /// Tells the other nodes of a network that the engines share by themselves.
@@ -379,16 +429,30 @@ impl Door {
         };
         let container = plug.identity.as_deref().unwrap_or_default();
         let network = &plug.owner.network;
+        // An address that is free at once must lead nowhere any more.
+        if !leased {
+            node.unplug(id)?;
+        }
         let freed = end(node, network, &plug.owner, leased, container)?;
-        if let (Some(cluster), false) = (self.ground.cluster(), freed.is_empty()) {
-            for address in freed {
-                cluster.release_address(network, address)?;
-            }
+        for address in freed {
+            self.unclaim(network, address);
         }
         Ok(node.unplug(id)?)
     }
 
-    /// Ends the endpoint that has an address, if one has.
+    /// Gives an address up in the cluster, unless somebody has taken it here since. What
+    /// stays claimed is given up later, by who follows the engine.
+    fn unclaim(&self, network: &NetworkName, address: IpAddr) {
+        let node = self.ground.node();
+        let Some(cluster) = self.ground.cluster().filter(|c| c.is_joined()) else {
+            return;
+        };
+        if let Err(error) = crate::lease::unclaim(&node, &cluster, network, address) {
+            debug!("give {address} up: {error}");
+        }
+    }
+
+    /// Ends the endpoint that has an address, if one has and no container uses it.
     pub(crate) fn end_endpoint_with(
         &self,
         node: &Node,
@@ -400,10 +464,14 @@ impl Door {
             .host()
             .store(|store| store.view().address(pool.id(), address))?;
         match held {
-            Some(held) if node.plugged(&held.owner.container)?.is_some() => {
-                self.end_endpoint(node, &held.owner.container, true)
+            Some(held) => {
+                let endpoint = &held.owner.container;
+                match node.plugged(endpoint)?.is_some() && !node.is_in_use(endpoint)? {
+                    true => self.end_endpoint(node, endpoint, true),
+                    false => Ok(()),
+                }
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

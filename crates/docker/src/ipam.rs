@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// How long a subnet is kept for a network that is about to be made.
-const RESERVED: Duration = Duration::from_secs(60);
+pub(crate) const RESERVED: Duration = Duration::from_secs(60);
 /// The prefix length of a subnet of IPv6 that nobody named.
 const PREFIX_V6: u8 = 64;
 
@@ -97,6 +97,14 @@ impl Door {
             let net = route.destination;
             (net.prefix_len() > 0).then_some(net)
         }));
+        // One that stands for a declared network is in no declaration, and still taken.
+        let records = self.all_recorded()?;
+        let pools = records.iter().flat_map(|record| &record.pools);
+        taken.extend(
+            pools
+                .map(|pool| pool.subnet)
+                .filter(|net| net.prefix_len() > 0),
+        );
         // Kept to the end: two that ask at once get two.
         let mut reserved = self.reserved();
         reserved.retain(|_, at| at.elapsed() < RESERVED);
@@ -134,8 +142,14 @@ impl Door {
 
     /// Nothing is kept for a pool but its subnet, for a moment.
     pub(crate) fn release_pool(&self, call: &ReleasePool) -> Result<(), DoorError> {
-        if let Ok(PoolId::Subnet { subnet, .. }) = call.pool_id.parse() {
-            self.reserved().remove(&subnet);
+        match call.pool_id.parse() {
+            Ok(PoolId::Subnet { subnet, .. }) => {
+                self.reserved().remove(&subnet);
+            }
+            Ok(PoolId::Network { network, .. }) => {
+                self.named().retain(|_, (name, _)| *name != network);
+            }
+            Err(_) => {}
         }
         Ok(())
     }
@@ -180,7 +194,8 @@ impl Door {
             target: &target,
         };
         if !leases.release(address)? {
-            // An endpoint has it whose end was not heard: Docker knows better.
+            // An endpoint may have it whose end was not heard. One that is in use has taken
+            // it since: the release is an old one, told again.
             self.end_endpoint_with(&node, target.name(), address)?;
             leases.release(address)?;
         }

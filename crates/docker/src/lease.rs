@@ -42,7 +42,8 @@ impl Leases<'_> {
         view: &View,
     ) -> Result<IpNet, DoorError> {
         if let Some(address) = asked {
-            self.target.check(address, range)?;
+            // The range is for addresses that nobody named.
+            self.target.check(address, None)?;
             self.refuse_published(address)?;
         }
         let mut tried = Vec::new();
@@ -87,7 +88,7 @@ impl Leases<'_> {
     ) -> Result<(Owner, IpNet), DoorError> {
         let pool = self.pool();
         let owner = lease(self.target.name(), &key())?;
-        let sets = self.sets(v6, range)?;
+        let sets = self.sets(v6, range.filter(|_| asked.is_none()))?;
         let place = self.place(v6)?;
         let take = |tx: &Tx<'_>| {
             let address = match asked {
@@ -199,6 +200,9 @@ impl Leases<'_> {
         let Some(cluster) = self.cluster.filter(|_| !self.target.is_routed()) else {
             return Ok(None);
         };
+        if !named && cluster.staleness().is_some() {
+            return Ok(None);
+        }
         match cluster.claim_address(self.target.name(), address) {
             Ok(Claimed::Done) => Ok(None),
             Ok(Claimed::Taken { node }) => Ok(Some(node)),
@@ -245,6 +249,13 @@ impl Leases<'_> {
         for net in addresses {
             let address = net.addr();
             self.target.check(address, None)?;
+            let local = self.target.local(address.is_ipv6())?;
+            if address == self.target.gateway(local) {
+                return Err(DoorError::Taken {
+                    address,
+                    holder: "the bridge".to_owned(),
+                });
+            }
             let held = self
                 .node
                 .host()
@@ -345,7 +356,8 @@ impl Leases<'_> {
         })?;
         if freed && let Some(cluster) = self.cluster.filter(|_| !self.target.is_routed()) {
             // What stays claimed is given up later, by who follows the engine.
-            if let Err(error) = cluster.release_address(self.target.name(), address) {
+            let name = self.target.name();
+            if let Err(error) = unclaim(self.node, cluster, name, address) {
                 debug!("give {address} up: {error}");
             }
         }
@@ -383,6 +395,25 @@ pub(crate) fn end(
         Ok::<_, StoreError>(freed)
     };
     Ok(node.host().store(|store| store.write(ended))?)
+}
+
+/// Gives an address up in the cluster, unless somebody has taken it here since.
+pub(crate) fn unclaim(
+    node: &Node,
+    cluster: &Cluster,
+    network: &NetworkName,
+    address: IpAddr,
+) -> Result<(), DoorError> {
+    cluster.release_address(network, address)?;
+    let pool = Pool::new(node.host().root(), network, None);
+    let held = node
+        .host()
+        .store(|store| store.view().address(pool.id(), address))?;
+    if held.is_some() {
+        // It claimed before this gave up, and found it claimed by this node.
+        cluster.claim_address(network, address)?;
+    }
+    Ok(())
 }
 
 fn unasked(address: IpAddr, source: ClusterError) -> DoorError {

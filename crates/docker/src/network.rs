@@ -66,17 +66,24 @@ impl Door {
             return Ok(None);
         };
         self.record(&found.record)?;
+        self.keep(&found.record)?;
         Ok(Some(found.record))
     }
 
     /// Records a network on this node, and that this node has it.
     pub(crate) fn record(&self, network: &DockerNetwork) -> Result<(), DoorError> {
         let node = self.ground.node();
+        let known = self.recorded(&network.id)?.is_some();
         node.host()
             .store(|store| store.write(|tx| tx.put_docker_network(network)))?;
         if let Some(cluster) = self.ground.cluster() {
             let origin = network.origin.as_deref().unwrap_or(&network.id);
-            cluster.hold_docker(&network.network, &network.id, origin)?;
+            let held = cluster.hold_docker(&network.network, &network.id, origin);
+            if held.is_err() && !known {
+                node.host()
+                    .store(|store| store.write(|tx| tx.remove_docker_network(&network.id)))?;
+            }
+            held?;
         }
         Ok(())
     }

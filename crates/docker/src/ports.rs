@@ -165,7 +165,8 @@ fn mapping(wanted: &PortBinding) -> Result<PortMapping, DoorError> {
         host_port: wanted.host_port,
         container_port: wanted.port,
         protocol,
-        host_ip: host_ip.filter(|ip| !ip.is_unspecified()),
+        // Any address of one family is not any address.
+        host_ip,
         range: 1,
     })
 }
@@ -173,7 +174,15 @@ fn mapping(wanted: &PortBinding) -> Result<PortMapping, DoorError> {
 fn clashes(row: &Port, mapping: &PortMapping) -> bool {
     let claim = &row.claim;
     (claim.port, claim.protocol) == (mapping.host_port, mapping.protocol)
-        && (claim.host.is_none() || mapping.host_ip.is_none() || claim.host == mapping.host_ip)
+        && (claim.host.is_none() || any(mapping) || claim.host == mapping.host_ip)
+        && mapping
+            .host_ip
+            .is_none_or(|ip| ip.is_ipv4() == claim.target.is_ipv4())
+}
+
+/// Whether it is published at every address of the host, of one family or both.
+fn any(mapping: &PortMapping) -> bool {
+    mapping.host_ip.is_none_or(|ip| ip.is_unspecified())
 }
 
 fn same(one: &PortMapping, other: &PortMapping) -> bool {

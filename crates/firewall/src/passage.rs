@@ -3,7 +3,9 @@
 //! the user has put in that chain, so that it still has the first word.
 
 use crate::{Firewall, FirewallError};
-use fairlead_kernel::nft::{Batch, Compare, Expression, Family, Meta, Register, Table, Verdict};
+use fairlead_kernel::nft::{
+    Batch, Compare, Expression, Family, Meta, Outcome, Register, Table, Verdict,
+};
 use fairlead_types::IfName;
 use std::collections::BTreeSet;
 
@@ -59,8 +61,13 @@ impl Firewall {
                 done.push(format!("{CHAIN}: no more: {}", rule.comment));
             }
         }
-        // The last rule of others returns to Docker's chains, as Docker made it.
-        let end = rules.iter().rfind(|rule| !rule.comment.starts_with(MARK));
+        // Docker's own last rule returns to its chains. Whatever else is last is the user's,
+        // and stands before ours.
+        let read = self.nft.read_rules(table, CHAIN)?;
+        let returns = read
+            .last()
+            .is_some_and(|rule| rule.outcome == Outcome::Verdict(Verdict::Return));
+        let end = rules.last().filter(|_| returns);
         for passage in &wanted {
             let comment = passage.comment();
             if ours.clone().any(|rule| rule.comment == comment) {

@@ -131,7 +131,7 @@ impl Tx<'_> {
         Ok(removed > 0)
     }
 
-    /// Gives an address that is taken to another owner; says whether it was `from`'s.
+    /// Gives an address that is taken to another owner, who has it from now on; says whether it was `from`'s.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
@@ -142,11 +142,12 @@ impl Tx<'_> {
         from: &Owner,
         to: &Owner,
     ) -> Result<bool, StoreError> {
-        let sql = "UPDATE addresses SET container = ?, ifname = ?, network = ? WHERE pool = ? AND addr = ? AND container = ? AND ifname = ? AND network = ?";
+        let sql = "UPDATE addresses SET container = ?, ifname = ?, network = ?, since = ? WHERE pool = ? AND addr = ? AND container = ? AND ifname = ? AND network = ?";
         let params = params![
             to.container.as_str(),
             to.ifname.as_str(),
             to.network.as_str(),
+            crate::attachments::now(),
             pool,
             Key::from(addr),
             from.container.as_str(),

@@ -107,8 +107,11 @@ impl Door {
                 Some(_) => {}
                 None => {
                     let is_worked_on = record.actor.as_ref().is_some_and(Actor::is_live);
-                    if is_old(record.since) && !is_worked_on {
-                        self.end_endpoint(&node, endpoint, false)?;
+                    // A container that is connected may be another engine's.
+                    let may_go = is_old(record.since) && !is_worked_on;
+                    if may_go && !node.is_in_use(endpoint)? {
+                        // The engine may be about to give the address back itself.
+                        self.end_endpoint(&node, endpoint, true)?;
                         info!(
                             "endpoint {} on network {} is ended: the engine has it no more",
                             crate::network::short(endpoint.as_str()),
