@@ -90,6 +90,9 @@ impl Door {
             .all_recorded()?
             .iter()
             .any(|other| other.network == network.network && other.id != network.id);
+        if last {
+            self.free_leases(&network.network)?;
+        }
         if let Some(cluster) = self.ground.cluster() {
             cluster.release_docker(&network.id)?;
             last = last && cluster.docker_holders(&network.network)?.is_empty();
@@ -110,6 +113,22 @@ impl Door {
             store.write(|tx| {
                 tx.free_addresses_of(&kept)?;
                 tx.remove_docker_network(&network.id)
+            })
+        })?;
+        Ok(())
+    }
+
+    /// Docker takes a network away when it has no container on it: what leases have of it is
+    /// nobody's.
+    fn free_leases(&self, name: &NetworkName) -> Result<(), DoorError> {
+        let node = self.ground.node();
+        let pool = fairlead_ipam::Pool::new(node.host().root(), name, None);
+        node.host().store(|store| {
+            store.write(|tx| {
+                let mut held = tx.addresses_of_pool(pool.id())?;
+                held.retain(|address| fairlead_attach::is_lease(&address.owner));
+                held.iter()
+                    .try_for_each(|address| tx.free_address(pool.id(), address.addr).map(drop))
             })
         })?;
         Ok(())

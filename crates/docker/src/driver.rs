@@ -194,7 +194,6 @@ impl Door {
             let unnamed =
                 pool.subnet == everything(v6) || self.reserved().contains_key(&pool.subnet);
             let means_none = wanted.leased && unnamed;
-            self.refuse_gateway(&target, pool, wanted.leased)?;
             if !fits && !means_none {
                 return Err(DoorError::OtherSubnet {
                     network: name.clone(),
@@ -202,6 +201,7 @@ impl Door {
                     subnet: pool.subnet,
                 });
             }
+            self.refuse_gateway(&target, pool, wanted.leased)?;
         }
         Ok(())
     }
