@@ -31,10 +31,11 @@ lint: ## formatter and clippy, warnings are errors
 fmt: ## format the code
 	$(CARGO) fmt --all
 
-bench: deps build ## measure against the reference plugins and the kernel's floor, in a large cluster, and beside servers of names
+bench: deps build ## measure against the reference plugins and the kernel's floor, in a large cluster, and beside servers of names and Docker
 	$(CARGO) run --locked --release --package fairlead-bench
 	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-size
 	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-dns
+	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-docker
 
 install: build ## install the binary and its names below PREFIX (default /usr/local)
 	install -D -m 0755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/fairlead

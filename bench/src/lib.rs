@@ -8,6 +8,7 @@
 mod message;
 
 pub mod dns;
+pub mod docker;
 pub mod fill;
 pub mod floor;
 pub mod goals;

@@ -11,6 +11,7 @@ mod choose;
 mod declare;
 mod door;
 mod driver;
+mod endpoint;
 mod engine;
 mod error;
 mod ipam;

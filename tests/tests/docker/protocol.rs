@@ -59,9 +59,20 @@ impl Engine {
     }
 }
 
+type Calls = Vec<(&'static str, Value)>;
+
+/// The pool of the network.
+const POOL: &str = "subnet/10.95.0.0/24";
+
 /// One container from its network's making to its end, as Docker 20.10 asks it.
-fn life() -> Vec<(&'static str, Value)> {
-    let pool = "subnet/10.95.0.0/24";
+fn life() -> Calls {
+    let mut calls = beginning();
+    calls.extend(end());
+    calls
+}
+
+fn beginning() -> Calls {
+    let pool = POOL;
     let endpoint = json!({"NetworkID": NETWORK, "EndpointID": ENDPOINT});
     let ports = json!([{"Proto": 6, "IP": "", "Port": 80, "HostIP": "", "HostPort": 8080, "HostPortEnd": 8080}]);
     let with = |key: &str, value: Value| {
@@ -107,6 +118,13 @@ fn life() -> Vec<(&'static str, Value)> {
             with("Options", json!({"com.docker.network.portmap": ports})),
         ),
         ("NetworkDriver.EndpointOperInfo", endpoint.clone()),
+    ]
+}
+
+fn end() -> Calls {
+    let pool = POOL;
+    let endpoint = json!({"NetworkID": NETWORK, "EndpointID": ENDPOINT});
+    vec![
         ("NetworkDriver.RevokeExternalConnectivity", endpoint.clone()),
         ("NetworkDriver.Leave", endpoint.clone()),
         ("NetworkDriver.DeleteEndpoint", endpoint.clone()),
@@ -200,72 +218,73 @@ fn every_call_is_answered_to_the_letter() {
     }
 }
 
+/// No calls: what is sent, and the status and words of the answer.
+const BAD: [(&str, &str, u16, &str); 13] = [
+    ("NetworkDriver.Nonsense", "{}", 404, "not known"),
+    ("nonsense", "", 404, "not known"),
+    ("NetworkDriver.Join", "", 400, "NetworkDriver.Join"),
+    ("NetworkDriver.Join", "{\"NetworkID\": 7}", 400, "NetworkID"),
+    (
+        "NetworkDriver.CreateNetwork",
+        "[1, 2",
+        400,
+        "cannot be read",
+    ),
+    (
+        "NetworkDriver.CreateNetwork",
+        "{\"NetworkID\": \"\"}",
+        500,
+        "no subnet",
+    ),
+    (
+        "NetworkDriver.CreateNetwork",
+        "{\"NetworkID\": \"../../etc\", \"IPv4Data\": [{\"Pool\": \"10.95.0.0/24\"}]}",
+        500,
+        "..",
+    ),
+    (
+        "NetworkDriver.Join",
+        "{\"NetworkID\": \"8f81\", \"EndpointID\": \"2b4f\"}",
+        500,
+        "no cable on this node",
+    ),
+    (
+        "NetworkDriver.CreateEndpoint",
+        "{\"NetworkID\": \"8f81\", \"EndpointID\": \"2b4f\"}",
+        500,
+        "not known on this node",
+    ),
+    (
+        "IpamDriver.RequestAddress",
+        "{\"PoolID\": \"LocalDefault/172.18.0.0/16\"}",
+        500,
+        "no network here has the pool",
+    ),
+    (
+        "IpamDriver.RequestPool",
+        "{\"Pool\": \"10.95.0.7/24\"}",
+        500,
+        "host bits",
+    ),
+    (
+        "IpamDriver.RequestPool",
+        "{\"Pool\": \"x\"}",
+        500,
+        "no subnet",
+    ),
+    (
+        "IpamDriver.RequestPool",
+        "{\"Options\": {\"network\": \"a b\"}}",
+        500,
+        "a b",
+    ),
+];
+
 #[test]
 fn what_is_no_call_is_refused_in_the_form_that_docker_shows() {
     let engine = Engine::new();
     let before = lived(&engine);
-    let endpoint = json!({"NetworkID": NETWORK, "EndpointID": ENDPOINT}).to_string();
-    let bad: [(&str, &str, u16, &str); 13] = [
-        ("NetworkDriver.Nonsense", "{}", 404, "not known"),
-        ("nonsense", "", 404, "not known"),
-        ("NetworkDriver.Join", "", 400, "NetworkDriver.Join"),
-        ("NetworkDriver.Join", "{\"NetworkID\": 7}", 400, "NetworkID"),
-        (
-            "NetworkDriver.CreateNetwork",
-            "[1, 2",
-            400,
-            "cannot be read",
-        ),
-        (
-            "NetworkDriver.CreateNetwork",
-            "{\"NetworkID\": \"\"}",
-            500,
-            "no subnet",
-        ),
-        (
-            "NetworkDriver.CreateNetwork",
-            "{\"NetworkID\": \"../../etc\", \"IPv4Data\": [{\"Pool\": \"10.95.0.0/24\"}]}",
-            500,
-            "..",
-        ),
-        (
-            "NetworkDriver.Join",
-            &endpoint,
-            500,
-            "no cable on this node",
-        ),
-        (
-            "NetworkDriver.CreateEndpoint",
-            &endpoint,
-            500,
-            "not known on this node",
-        ),
-        (
-            "IpamDriver.RequestAddress",
-            "{\"PoolID\": \"LocalDefault/172.18.0.0/16\"}",
-            500,
-            "no network here has the pool",
-        ),
-        (
-            "IpamDriver.RequestPool",
-            "{\"Pool\": \"10.95.0.7/24\"}",
-            500,
-            "host bits",
-        ),
-        (
-            "IpamDriver.RequestPool",
-            "{\"Pool\": \"x\"}",
-            500,
-            "no subnet",
-        ),
-        (
-            "IpamDriver.RequestPool",
-            "{\"Options\": {\"network\": \"a b\"}}",
-            500,
-            "a b",
-        ),
-    ];
-    for (method, body, wanted, words) in bad {
+    for (method, body, wanted, words) in BAD {
         let (status, answer) = engine.ask(method, body);
         assert_eq!(status, wanted, "{method} {body}: {answer}");
         assert_eq!(answer["Err"], answer["Error"]);
