@@ -6,10 +6,10 @@ TRIPLE := $(shell $(CARGO) -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE := target/$(TRIPLE)/release/fairlead
 export FAIRLEAD_BIN := $(abspath $(RELEASE))
 
-.PHONY: help deps build demo test check lint fmt bench install clean
+.PHONY: help deps build demo test check lint fmt bench install docker-plugin clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 deps: ## install the Debian packages that building and testing need
 	@scripts/install-deps
@@ -41,7 +41,12 @@ install: build ## install the binary and its names below PREFIX (default /usr/lo
 	install -D -m 0755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/fairlead
 	$(DESTDIR)$(PREFIX)/bin/fairlead install --links $(DESTDIR)$(PREFIX)/bin
 
+docker-plugin: build ## make the folder that 'docker plugin create fairlead FOLDER' takes, PLUGIN (default target/docker-plugin)
+	@scripts/make-docker-plugin $(RELEASE) $(PLUGIN)
+	@echo "docker plugin create fairlead $(PLUGIN) && docker plugin enable fairlead"
+
 clean: ## remove what was built
 	$(CARGO) clean
 
 PREFIX ?= /usr/local
+PLUGIN ?= target/docker-plugin

@@ -131,6 +131,13 @@ fn a_plugin_does_all_of_it(plan: DockerPlan) {
     case.docker("plugin enable fairlead");
     case.docker("restart web");
     case.all_reach();
+    // An update: its networks are known by its name.
+    case.docker("plugin disable --force fairlead");
+    case.docker("plugin rm --force fairlead");
+    case.docker("plugin create fairlead /run/plugin");
+    case.docker("plugin enable fairlead");
+    case.docker("restart box");
+    case.all_reach();
     assert_eq!(case.taken(), taken);
 
     let _ = case.docker.stop();

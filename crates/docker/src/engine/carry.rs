@@ -105,6 +105,9 @@ async fn take(follower: &Arc<Follower>, talk: &Talk, step: &Step) -> Result<(), 
                 _ => return Ok(()),
             };
             let id = talk.make_network(&carried.name, request).await?;
+            // Its user may remove it before the next look.
+            let origin = carried.origin.clone();
+            follower.memory().origins.insert(id.clone(), origin);
             info!(
                 "network {} of Docker is made here: node {} has it",
                 carried.name, carried.node
