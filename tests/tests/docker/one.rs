@@ -352,3 +352,27 @@ fn a_port_is_published_by_the_registry_of_every_port_and_refused_when_it_is_take
     assert!(!maps.contains("8080") && !maps.contains("8090"), "{maps}");
     case.docker("run --rm --network net -p 8080:80 busybox true");
 }
+
+#[test]
+fn a_subnet_that_stands_for_a_declared_network_is_given_once() {
+    let case = Case::new();
+    case.node
+        .networks(&["back=10.30.0.0/24", "front=10.31.0.0/24"]);
+    let ours = "network create -d fairlead --ipam-driver fairlead";
+    case.docker(&format!("{ours} -o network=back a"));
+    case.docker(&format!("{ours} -o network=front b"));
+    case.docker(&format!("{ours} c"));
+    let subnets: std::collections::BTreeSet<String> = ["a", "b", "c"]
+        .iter()
+        .map(|name| {
+            let shown = case.json(&format!("network inspect {name}"));
+            shown[0]["IPAM"]["Config"][0]["Subnet"].to_string()
+        })
+        .collect();
+    assert_eq!(subnets.len(), 3, "{subnets:?}");
+    for (name, begins) in [("a", "10.30.0."), ("b", "10.31.0."), ("c", "10.19")] {
+        case.run(&format!("on-{name}"), &format!("--network {name}"));
+        let address = case.address(&format!("on-{name}"), name);
+        assert!(address.starts_with(begins), "{name}: {address}");
+    }
+}
