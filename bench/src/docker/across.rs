@@ -3,7 +3,7 @@
 use super::engine::{Engine, Who};
 use super::traffic::{Path, Rates, measure};
 use anyhow::Result;
-use fairlead_tests::{Cluster, Plan};
+use fairlead_tests::{Cluster, Plan, eventually, patience};
 
 /// The network of ours that both nodes have.
 const BACK: &str = "10.11.0.0/16";
@@ -29,7 +29,6 @@ pub(super) fn run(rounds: u32, seconds: u32) -> Result<Vec<Rates>> {
     cluster.segments("back");
     let engines = [1, 2].map(|k| Engine::start(cluster.node(k)));
     for (engine, [own, other]) in engines.iter().zip([[1, 2], [2, 1]]) {
-        engine.create(Who::Ours, BACK, "-o network=back")?;
         let options = "-o com.docker.network.bridge.enable_ip_masquerade=false";
         engine.create(Who::Bridge, &format!("10.82.{own}.0/24"), options)?;
         let next = cluster.v4(other);
@@ -39,6 +38,12 @@ pub(super) fn run(rounds: u32, seconds: u32) -> Result<Vec<Rates>> {
         ))?;
     }
     let [one, two] = &engines;
+    one.create(Who::Ours, BACK, "-o network=back")?;
+    // The agents carry it to the other node.
+    eventually(patience(), || {
+        let line = format!("network inspect {}", Who::Ours.network());
+        two.docker(&line)
+    });
     let paths = [
         Path::lay(
             "Docker's bridges, routes by hand".to_owned(),
