@@ -1,15 +1,15 @@
-//! What is asked of an engine. Each question has a connection of its own and the oldest form
-//! of HTTP, in which the answer is what comes until the end; the stream of events is an
+//! What is asked of an engine, each question with a time limit; the stream of events is an
 //! answer that does not end. Answers are read as plain JSON: engines of other years have
 //! other words in places that do not matter here.
 
 use crate::engine::event::{self, Event};
 use crate::engine::found::{Inspected, Listed, Network};
+use fairlead_ask::{encoded, parse};
 use serde_json::Value;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::net::UnixStream;
 
 /// How long a question may take. While Docker starts its containers it takes connections and
@@ -111,15 +111,7 @@ impl<'a> Question<'a> {
     }
 
     fn text(&self) -> String {
-        let Self { method, path, .. } = self;
-        let head = format!("{method} {path} HTTP/1.0\r\nHost: engine\r\n");
-        match self.body.map(Value::to_string) {
-            None => format!("{head}\r\n"),
-            Some(body) => format!(
-                "{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            ),
-        }
+        fairlead_ask::question(self.method, self.path, self.body)
     }
 
     fn late(&self) -> EngineError {
@@ -150,13 +142,11 @@ impl<'a> Question<'a> {
     }
 
     fn refused(&self, status: u16, body: &[u8]) -> EngineError {
-        let told: Value = serde_json::from_slice(body).unwrap_or_default();
-        let told = told.get("message").and_then(Value::as_str);
         EngineError::Refused {
             operation: self.operation,
             object: self.object.to_owned(),
             status,
-            reason: told.map_or_else(|| format!("status {status}"), |text| text.trim().to_owned()),
+            reason: fairlead_ask::reason(status, body),
         }
     }
 }
@@ -203,7 +193,8 @@ impl Talk {
         let path = format!("/events?since={seconds}.{nanos:09}&filters={filters}");
         let question = Question::get("follow", "the events", &path);
         let begun = async {
-            let mut stream = BufReader::new(self.begin(question).await?);
+            let stream = fairlead_ask::begin(&self.socket, &question.text()).await;
+            let mut stream = BufReader::new(stream.map_err(gone(&self.socket))?);
             let mut head = Vec::new();
             let mut left = (&mut stream).take(64 << 10);
             while !head.ends_with(b"\r\n\r\n") {
@@ -308,24 +299,12 @@ impl Talk {
     }
 
     async fn answer(&self, question: Question<'_>) -> Result<Vec<u8>, EngineError> {
-        let asked = async {
-            let stream = self.begin(question).await?;
-            let mut answer = Vec::new();
-            let read = stream.take(LIMIT).read_to_end(&mut answer).await;
-            read.map_err(gone(&self.socket))?;
-            Ok(answer)
-        };
+        let text = question.text();
+        let asked = fairlead_ask::ask(&self.socket, &text, LIMIT);
         let answer = tokio::time::timeout(question.limit, asked).await;
-        answer.map_err(|_| question.late())?
-    }
-
-    async fn begin(&self, question: Question<'_>) -> Result<UnixStream, EngineError> {
-        let mut stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(gone(&self.socket))?;
-        let sent = stream.write_all(question.text().as_bytes()).await;
-        sent.map_err(gone(&self.socket))?;
-        Ok(stream)
+        answer
+            .map_err(|_| question.late())?
+            .map_err(gone(&self.socket))
     }
 }
 
@@ -336,55 +315,16 @@ fn gone(socket: &Path) -> impl Fn(io::Error) -> EngineError {
     }
 }
 
-/// Status and body.
-fn parse(answer: &[u8]) -> Option<(u16, &[u8])> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&answer[..end]).ok()?;
-    let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?;
-    Some((status.get(..3)?.parse().ok()?, &answer[end + 4..]))
-}
-
-/// A text as a part of an address.
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| match plain(byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
-    fn a_question_has_its_body_and_its_length() {
-        let body = json!({"Name": "é"});
-        let question = Question {
-            method: "POST",
-            body: Some(&body),
-            ..Question::get("make network", "é", "/networks/create")
-        };
-        let text = question.text();
-        assert!(text.starts_with("POST /networks/create HTTP/1.0\r\n"));
-        assert!(
-            text.ends_with("Content-Length: 13\r\n\r\n{\"Name\":\"é\"}"),
-            "{text}"
-        );
-        assert_eq!(encoded("a/b?c d"), "a%2Fb%3Fc%20d");
-    }
-
-    #[test]
-    fn an_answer_has_a_status_and_a_body_or_is_told_as_none() {
+    fn a_refusal_is_told_with_what_was_asked() {
         let answer = b"HTTP/1.0 409 Conflict\r\nServer: x\r\n\r\n{\"message\":\"it is taken\\n\"}";
         let (status, body) = parse(answer).unwrap();
         let error = Question::get("make network", "web", "/").refused(status, body);
         assert!(error.is_conflict());
         assert_eq!(error.to_string(), "make network web: it is taken");
-        assert_eq!(parse(b"HTTP/1.1 204\r\n\r\n"), Some((204, b"".as_slice())));
-        assert_eq!(parse(b"nonsense\r\n\r\n"), None);
     }
 }

@@ -4,8 +4,6 @@
 use serde_json::Value;
 use std::io::{self, Error, ErrorKind};
 use std::path::Path;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 
 /// The longest answer, in bytes.
 const LIMIT: u64 = 16 * 1024 * 1024;
@@ -78,61 +76,32 @@ pub(super) async fn one(socket: &Path, name: &str) -> io::Result<Option<Found>> 
 
 /// The identifiers of all containers that have this label.
 pub(super) async fn labelled(socket: &Path, name: &str, value: &str) -> io::Result<Vec<String>> {
-    // {"label":["NAME=VALUE"]}, as an address has it.
-    let filter = format!("%7B%22label%22%3A%5B%22{name}%3D{value}%22%5D%7D");
-    let found = get(
-        socket,
-        &format!("/containers/json?all=true&filters={filter}"),
-    )
-    .await?;
+    let filter = fairlead_ask::encoded(&format!("{{\"label\":[\"{name}={value}\"]}}"));
+    let path = format!("/containers/json?all=true&filters={filter}");
+    let found = get(socket, &path).await?;
     let list = found.as_ref().and_then(Value::as_array);
     let ids = list.into_iter().flatten();
     let ids = ids.filter_map(|one| one.get("Id")?.as_str());
     Ok(ids.map(str::to_owned).collect())
 }
 
-/// Asks; `None` for 'not found'. By the oldest version of the protocol, in which the
-/// answer is what comes until the end.
+/// Asks; `None` for 'not found'.
 async fn get(socket: &Path, path: &str) -> io::Result<Option<Value>> {
-    let mut stream = UnixStream::connect(socket).await?;
-    let question = format!("GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n");
-    stream.write_all(question.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(LIMIT).read_to_end(&mut answer).await?;
-    let (status, body) = parse(&answer)
+    let question = fairlead_ask::question("GET", path, None);
+    let answer = fairlead_ask::ask(socket, &question, LIMIT).await?;
+    let (status, body) = fairlead_ask::parse(&answer)
         .ok_or_else(|| Error::new(ErrorKind::InvalidData, "the answer is not one of HTTP"))?;
     match status {
         200 => Ok(Some(serde_json::from_slice(body)?)),
         404 => Ok(None),
-        _ => {
-            let told = serde_json::from_slice::<Value>(body).unwrap_or_default();
-            let told = told.get("message").and_then(Value::as_str);
-            let told = told.map_or_else(|| format!("status {status}"), str::to_owned);
-            Err(Error::other(told))
-        }
+        _ => Err(Error::other(fairlead_ask::reason(status, body))),
     }
-}
-
-/// Status and body.
-fn parse(answer: &[u8]) -> Option<(u16, &[u8])> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&answer[..end]).ok()?;
-    let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?;
-    Some((status.parse().ok()?, &answer[end + 4..]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn an_answer_has_a_status_and_a_body() {
-        let answer = b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\n{}";
-        assert_eq!(parse(answer), Some((200, b"{}".as_slice())));
-        assert_eq!(parse(b"HTTP/1.0 200 OK\r\n"), None);
-        assert_eq!(parse(b"nonsense\r\n\r\n"), None);
-    }
 
     #[test]
     fn a_container_between_two_runs_is_up_without_a_process() {
