@@ -2,6 +2,7 @@
 
 use crate::detach::is_abandoned;
 use crate::list::Attachment;
+use crate::turn::Turn;
 use crate::{AttachError, AttachRequest, Node};
 use fairlead_cni::ConfList;
 use fairlead_cni::runtime::{AttachmentParams, RuntimeError};
@@ -23,6 +24,7 @@ impl Node {
         }
         let params = plan(&list, request)?;
         let owner = params.owner(&list.name);
+        let _turn = Turn::wait(&owner);
         self.clear_abandoned(&owner)?;
         let cache = self
             .cache(request.object.as_ref())
@@ -45,7 +47,7 @@ impl Node {
                 owner: Box::new(owner.clone()),
             });
         }
-        self.detach_one("attach", owner, is_abandoned).map(drop)
+        self.detach_in_turn("attach", owner, is_abandoned).map(drop)
     }
 
     /// Addresses and ports without an attachment are a runtime's, which called the

@@ -1,6 +1,7 @@
 //! Detach: from the record, to the end, as often as asked.
 
 use crate::error::all;
+use crate::turn::Turn;
 use crate::{AttachError, Node, Sandbox};
 use fairlead_cni::ConfList;
 use fairlead_control as control;
@@ -140,6 +141,17 @@ impl Node {
     /// Takes one attachment away, if it is still `as_expected`; returns whether it was.
     /// One that is gone already is no error.
     pub(crate) fn detach_one(
+        &self,
+        operation: &'static str,
+        owner: &Owner,
+        as_expected: impl FnOnce(&Record) -> bool,
+    ) -> Result<bool, AttachError> {
+        let _turn = Turn::wait(owner);
+        self.detach_in_turn(operation, owner, as_expected)
+    }
+
+    /// The same for who has the [`Turn`] of the owner.
+    pub(crate) fn detach_in_turn(
         &self,
         operation: &'static str,
         owner: &Owner,

@@ -17,6 +17,7 @@ mod node;
 mod plug;
 mod request;
 mod restore;
+mod turn;
 
 pub use cache::StoreCache;
 pub use detach::{Detached, Selector};

@@ -7,6 +7,7 @@
 use crate::detach::Selector;
 use crate::error::all;
 use crate::gc::GcAction;
+use crate::turn::Turn;
 use crate::{AttachError, Node};
 use fairlead_cni::runtime::AttachmentParams;
 use fairlead_cni::{CniResult, ConfList};
@@ -96,8 +97,9 @@ impl Node {
             .map_err(|source| refused(&request.network, source))?;
         let mut params = AttachmentParams::new(owner.container.clone(), owner.ifname.clone(), None);
         params.args = vec![("MAC".into(), request.mac.to_string())];
+        let _turn = Turn::wait(&owner);
         // A call whose answer was lost is repeated, and has a new address then.
-        self.unplug(&request.endpoint)?;
+        self.detach_in_turn("plug", &owner, |_| true)?;
         let cache = self.cache(None);
         self.runtime(&cache).add_list(&list, &params)?;
         let addresses = request.addresses.clone();

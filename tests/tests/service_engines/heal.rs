@@ -19,7 +19,14 @@ fn is_back(case: &Case, before: u64, address: &str) -> u64 {
     });
     case.serves(8001);
     case.answers("web.shop.svc.clu", address);
-    assert_eq!(case.status("web")["avail"], "up");
+    // What shares its namespace is started again after it.
+    eventually(patience(), || {
+        let status = case.status("web");
+        match status["avail"] == "up" {
+            true => Ok(()),
+            false => Err(status.to_string()),
+        }
+    });
     pid
 }
 
