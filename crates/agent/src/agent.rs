@@ -135,7 +135,7 @@ impl Agent {
             .enable_all()
             .build()
             .map_err(starting("the control API"))?;
-        let control_socket = serve::bind(root)?;
+        let control_socket = serve::bind(&fairlead_control::socket(root))?;
         let mut agent = Self {
             shared: Arc::clone(&shared),
             threads: Vec::new(),

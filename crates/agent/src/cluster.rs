@@ -8,7 +8,7 @@ mod register;
 mod report;
 
 use crate::schedule::Cause;
-use crate::shared::{Shared, seconds};
+use crate::shared::Shared;
 use crate::zones::News;
 use fairlead_cluster::{Cluster, ClusterError, Resolved};
 use fairlead_config::{Config, Document, EtcdSettings, Target};
@@ -80,7 +80,7 @@ fn told(shared: &Shared, failed: &ClusterError) {
     error!("{text}");
     shared.cluster_status(|cluster| {
         cluster.reachable = false;
-        cluster.since = seconds();
+        cluster.since = fairlead_store::now();
         cluster.problem = Some(text);
     });
 }
@@ -109,7 +109,7 @@ fn live(shared: &Shared, cluster: &Cluster, place: &Option<Place>) {
     shared.cluster_status(|status| {
         status.joined = cluster.is_joined();
         status.reachable = !status.joined;
-        status.since = seconds();
+        status.since = fairlead_store::now();
         status.problem = None;
         status.nodes_alive = None;
     });

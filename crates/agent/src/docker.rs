@@ -88,7 +88,7 @@ impl Docker {
 fn listen(shared: &Arc<Shared>, runtime: &Runtime, door: &Arc<Door>) -> Result<PathBuf, String> {
     let settings = shared.node().config().docker();
     let path = settings.map_err(|error| error.to_string())?.plugin;
-    let socket = fairlead_docker::bind(&path).map_err(|error| error.to_string())?;
+    let socket = serve::bind(&path).map_err(|error| error.to_string())?;
     let _inside = runtime.enter();
     let socket = tokio::net::UnixListener::from_std(socket).map_err(|error| error.to_string())?;
     let router = fairlead_docker::router(Arc::clone(door));

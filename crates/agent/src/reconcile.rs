@@ -3,7 +3,7 @@
 use crate::cluster;
 use crate::names::Names;
 use crate::schedule::{Cause, Schedule};
-use crate::shared::{Shared, seconds};
+use crate::shared::Shared;
 use crate::zones::News;
 use fairlead_attach::{AttachError, Node};
 use fairlead_config::Config;
@@ -158,7 +158,7 @@ impl Reconciler {
         let took = begun.elapsed();
         done.problems.sort();
         done.problems.dedup();
-        done.at = seconds();
+        done.at = fairlead_store::now();
         done.took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let failures = done.problems.iter().filter(|p| !p.warning).count();
         self.shared

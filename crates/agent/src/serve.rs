@@ -4,14 +4,15 @@ use crate::AgentError;
 use crate::lock::failed;
 use axum::Router;
 use axum::serve::Listener;
-use fairlead_types::Root;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::fs::Permissions;
+use std::fs::{DirBuilder, Permissions};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,21 +28,29 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(600);
 /// No limit: who is cut off in the middle of a call asks again, and was served already.
 pub(crate) const NO_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The control socket, 0600, in place of one that a dead agent left. The caller holds the
-/// lock.
-pub(crate) fn bind(root: &Root) -> Result<std::os::unix::net::UnixListener, AgentError> {
-    let path = fairlead_control::socket(root);
-    match std::fs::remove_file(&path) {
+/// A socket that only root may open, in place of one that a dead agent left. Its folder is
+/// made where it is missing. The caller holds the lock.
+pub(crate) fn bind(path: &Path) -> Result<UnixListener, AgentError> {
+    if let Some(folder) = path.parent() {
+        let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
+        made.map_err(failed("make the folder of", path))?;
+    }
+    match std::fs::remove_file(path) {
         Err(source) if source.kind() != ErrorKind::NotFound => {
-            return Err(failed("remove", &path)(source));
+            return Err(failed("remove", path)(source));
         }
         _ => {}
     }
-    // Nobody else can get into the directory, so the mode comes in time.
-    let listener = std::os::unix::net::UnixListener::bind(&path).map_err(failed("bind", &path))?;
-    std::fs::set_permissions(&path, Permissions::from_mode(0o600))
+    // Bound under another name first: nobody finds it before its mode is set.
+    let mut hidden = path.as_os_str().to_owned();
+    hidden.push(".new");
+    let hidden = PathBuf::from(hidden);
+    let _ = std::fs::remove_file(&hidden);
+    let listener = UnixListener::bind(&hidden).map_err(failed("bind", path))?;
+    std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))
+        .and_then(|()| std::fs::rename(&hidden, path))
         .and_then(|()| listener.set_nonblocking(true))
-        .map_err(failed("set the mode of", &path))?;
+        .map_err(failed("set up", path))?;
     Ok(listener)
 }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// The agent, as its threads see it.
 pub(crate) struct Shared {
@@ -65,7 +65,7 @@ impl Shared {
             metrics: parts.metrics,
             stop: Stop::default(),
             requests: parts.requests,
-            since: seconds(),
+            since: fairlead_store::now(),
             ready: AtomicBool::new(false),
             node: Mutex::new(Arc::new(parts.node)),
             reconciled: Mutex::default(),
@@ -196,11 +196,4 @@ impl Stop {
 /// A panic of another thread left a whole value: each is replaced, never half changed.
 pub(crate) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Now, in seconds since 1970.
-pub(crate) fn seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| now.as_secs())
 }

@@ -224,14 +224,8 @@ impl Node {
     /// find it with somebody else.
     fn give_back(&self, owner: &Owner) -> Result<(), AttachError> {
         let lease = lease(&owner.network, owner.container.as_str())?;
-        self.host().store(|store| {
-            store.write(|tx| {
-                for held in tx.addresses_of(&owner.container, &owner.ifname)? {
-                    tx.hand_over(&held.pool, held.addr, owner, &lease)?;
-                }
-                Ok(())
-            })
-        })?;
+        self.host()
+            .store(|store| store.write(|tx| tx.hand_over_all(owner, &lease)))?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! cluster's configuration, and go with Docker's.
 
 use crate::driver::Wanted;
+use crate::lease::pool_of;
 use crate::{Door, DoorError};
 use fairlead_config::{Change, KeyOp, KeyPath, Operator, Target};
 use fairlead_store::DockerNetwork;
@@ -85,11 +86,9 @@ impl Door {
     /// kept of it, and at the end the record, so that what is cut off can be done again. Each
     /// part may be gone already.
     pub(crate) fn forget(&self, network: &DockerNetwork) -> Result<(), DoorError> {
-        let origin = network.origin.as_deref().unwrap_or(&network.id);
-        let mut last = !self
-            .all_recorded()?
-            .iter()
-            .any(|other| other.network == network.network && other.id != network.id);
+        let mut others = self.all_recorded()?;
+        others.retain(|other| other.network == network.network && other.id != network.id);
+        let mut last = others.is_empty();
         if last {
             self.free_leases(&network.network)?;
         }
@@ -97,7 +96,7 @@ impl Door {
             cluster.release_docker(&network.id)?;
             last = last && cluster.docker_holders(&network.network)?.is_empty();
             let mut carried = cluster.carried_now()?.into_iter();
-            if let Some(carried) = carried.find(|carried| carried.origin == origin) {
+            if let Some(carried) = carried.find(|carried| carried.origin == network.first_id()) {
                 cluster.forget_carried(&carried)?;
             }
         }
@@ -105,7 +104,7 @@ impl Door {
             self.undeclare_unused(&network.network);
         }
         if network.declared && !last {
-            self.inherit(network)?;
+            self.inherit(&others)?;
         }
         let node = self.ground.node();
         let kept = kept_by(network)?;
@@ -122,7 +121,7 @@ impl Door {
     /// nobody's.
     fn free_leases(&self, name: &NetworkName) -> Result<(), DoorError> {
         let node = self.ground.node();
-        let pool = fairlead_ipam::Pool::new(node.host().root(), name, None);
+        let pool = pool_of(&node, name);
         node.host().store(|store| {
             store.write(|tx| {
                 let mut held = tx.addresses_of_pool(pool.id())?;
@@ -134,16 +133,25 @@ impl Door {
         Ok(())
     }
 
-    /// Another network of Docker's on the same one takes the declaration along when it goes.
-    fn inherit(&self, network: &DockerNetwork) -> Result<(), DoorError> {
-        let mut others = self.all_recorded()?.into_iter();
-        let heir = others.find(|other| other.network == network.network && other.id != network.id);
-        if let Some(mut heir) = heir.filter(|heir| !heir.declared) {
-            heir.declared = true;
-            let node = self.ground.node();
-            node.host()
-                .store(|store| store.write(|tx| tx.put_docker_network(&heir)))?;
-        }
+    /// Another network of Docker's on the same one takes the declaration along when it goes:
+    /// the first that is recorded still.
+    fn inherit(&self, others: &[DockerNetwork]) -> Result<(), DoorError> {
+        let node = self.ground.node();
+        node.host().store(|store| {
+            store.write(|tx| {
+                for other in others {
+                    let Some(mut heir) = tx.docker_network(&other.id)? else {
+                        continue;
+                    };
+                    if !heir.declared {
+                        heir.declared = true;
+                        tx.put_docker_network(&heir)?;
+                    }
+                    break;
+                }
+                Ok(())
+            })
+        })?;
         Ok(())
     }
 

@@ -34,7 +34,8 @@ pub trait Ground: Send + Sync {
 /// The driver of networks and of addresses.
 pub struct Door {
     pub(crate) ground: Arc<dyn Ground>,
-    pub(crate) view: Arc<View>,
+    /// What the engine's events tell.
+    pub(crate) view: View,
     /// Subnets that nobody named, of networks which are not made yet, and since when.
     reserved: Mutex<BTreeMap<IpNet, Instant>>,
     /// Subnets of declared networks that the driver of addresses was told, which the driver of
@@ -47,12 +48,12 @@ pub struct Door {
 }
 
 impl Door {
-    /// A door on that ground. What the engine's events tell is in the view.
+    /// A door on that ground.
     #[must_use]
     pub fn new(ground: Arc<dyn Ground>) -> Self {
         Self {
             ground,
-            view: Arc::default(),
+            view: View::default(),
             reserved: Mutex::default(),
             named: Mutex::default(),
             making: Mutex::default(),
@@ -60,10 +61,10 @@ impl Door {
         }
     }
 
-    /// What is known of the engine's containers.
-    #[must_use]
-    pub fn view(&self) -> Arc<View> {
-        Arc::clone(&self.view)
+    /// The cluster, if it is one of several nodes.
+    pub(crate) fn joined(&self) -> Option<Arc<Cluster>> {
+        let cluster = self.ground.cluster();
+        cluster.filter(|cluster| cluster.is_joined())
     }
 
     pub(crate) fn reserved(&self) -> MutexGuard<'_, BTreeMap<IpNet, Instant>> {

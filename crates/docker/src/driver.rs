@@ -4,6 +4,7 @@ use crate::declare::{has_subnet, kept_by, name_for};
 use crate::door::Door;
 use crate::error::DoorError;
 use crate::ipam::{RESERVED, everything};
+use crate::lease::pool_of;
 use crate::network::short;
 use crate::options::NetworkOptions;
 use crate::protocol::{CreateNetwork, GLOBAL_SPACE, IpamData, LOCAL_SPACE, OfNetwork, address};
@@ -171,10 +172,10 @@ impl Door {
     /// A subnet that Docker's user named has to be the network's. One that was reserved here,
     /// since Docker does not say beforehand which network is meant, counts for nothing.
     fn refuse_misfit(&self, name: &NetworkName, wanted: &Wanted) -> Result<(), DoorError> {
-        if wanted.options.mtu.is_some() {
+        if let Some(mtu) = wanted.options.mtu {
             return Err(DoorError::Value {
                 option: "mtu",
-                value: wanted.options.mtu.unwrap_or_default().to_string(),
+                value: mtu.to_string(),
                 reason: format!("it is network {name}'s own: set network#{name}.mtu"),
             });
         }
@@ -237,7 +238,7 @@ impl Door {
     pub(crate) fn keep(&self, network: &DockerNetwork) -> Result<(), DoorError> {
         let node = self.ground.node();
         let kept = kept_by(network)?;
-        let pool = fairlead_ipam::Pool::new(node.host().root(), &network.network, None);
+        let pool = pool_of(&node, &network.network);
         let addresses = || network.pools.iter().flat_map(|pool| pool.kept.iter());
         node.host().store(|store| {
             store.write(|tx| {
@@ -271,7 +272,7 @@ impl Door {
     }
 
     fn give_up(&self, network: &NetworkName, address: IpAddr) {
-        let Some(cluster) = self.ground.cluster().filter(|c| c.is_joined()) else {
+        let Some(cluster) = self.joined() else {
             return;
         };
         if let Err(error) = cluster.release_address(network, address) {
@@ -283,7 +284,7 @@ impl Door {
     fn share(&self, network: &DockerNetwork) -> Result<(), DoorError> {
         let node = self.ground.node();
         let global = node.config().docker()?.scope == DockerScope::Global;
-        if let Some(cluster) = self.ground.cluster().filter(|c| global && c.is_joined()) {
+        if let Some(cluster) = self.joined().filter(|_| global) {
             cluster.carry(&CarriedNetwork {
                 origin: network.id.clone(),
                 // Docker does not tell a driver what its user calls it.

@@ -2,8 +2,7 @@
 
 use crate::door::Door;
 use crate::error::DoorError;
-use crate::lease::{Leases, end};
-use crate::ports::endpoint;
+use crate::lease::{self, Leases, pool_of};
 use crate::protocol::{
     CreateEndpoint, Created, Interface, InterfaceName, Joined, OfEndpoint, StaticRoute, address,
 };
@@ -13,7 +12,6 @@ use fairlead_plugins::Given;
 use fairlead_types::{ContainerId, Mac, NetworkName};
 use ipnet::IpNet;
 use std::net::IpAddr;
-use tracing::debug;
 
 impl Door {
     /// Plugs a container in. Docker takes its end of the cable after `Join`.
@@ -23,7 +21,7 @@ impl Door {
         let target = self.target(&network.network)?;
         let addresses = addresses(&call.interface, &target)?;
         let nets: Vec<IpNet> = addresses.iter().map(|given| given.address).collect();
-        let id = endpoint(&call.endpoint_id)?;
+        let id = ContainerId::new(&call.endpoint_id)?;
         let owner = owner(&network.network, id.clone())?;
         let asked = mac(&call.interface.mac_address)?;
         let cluster = self.ground.cluster();
@@ -106,7 +104,7 @@ impl Door {
     /// back.
     pub(crate) fn delete_endpoint(&self, call: &OfEndpoint) -> Result<(), DoorError> {
         let node = self.ground.node();
-        let id = endpoint(&call.endpoint_id)?;
+        let id = ContainerId::new(&call.endpoint_id)?;
         let leased = self.recorded(&call.network_id)?;
         let leased = leased.is_some_and(|network| network.leased);
         self.end_endpoint(&node, &id, leased)
@@ -123,28 +121,20 @@ impl Door {
             return Ok(node.unplug(id)?);
         };
         let container = plug.identity.as_deref().unwrap_or_default();
-        let network = &plug.owner.network;
-        // An address that is free at once must lead nowhere any more.
-        if !leased {
-            node.unplug(id)?;
+        let end = || lease::end(node, &plug.owner, container);
+        // What the engine gives back later stays a lease's, whatever becomes of the cable.
+        if leased {
+            end()?;
+            return Ok(node.unplug(id)?);
         }
-        let freed = end(node, network, &plug.owner, leased, container)?;
-        for address in freed {
-            self.unclaim(network, address);
+        // An address that is free at once must lead nowhere any more; nor must one of a
+        // lease, which the next endpoint may take over.
+        node.unplug(id)?;
+        let cluster = self.joined();
+        for address in end()? {
+            lease::release(node, cluster.as_deref(), &plug.owner.network, address)?;
         }
-        Ok(node.unplug(id)?)
-    }
-
-    /// Gives an address up in the cluster, unless somebody has taken it here since. What
-    /// stays claimed is given up later, by who follows the engine.
-    fn unclaim(&self, network: &NetworkName, address: IpAddr) {
-        let node = self.ground.node();
-        let Some(cluster) = self.ground.cluster().filter(|c| c.is_joined()) else {
-            return;
-        };
-        if let Err(error) = crate::lease::unclaim(&node, &cluster, network, address) {
-            debug!("give {address} up: {error}");
-        }
+        Ok(())
     }
 
     /// Ends the endpoint that has an address, if one has and no container uses it.
@@ -154,7 +144,7 @@ impl Door {
         network: &NetworkName,
         address: IpAddr,
     ) -> Result<(), DoorError> {
-        let pool = fairlead_ipam::Pool::new(node.host().root(), network, None);
+        let pool = pool_of(node, network);
         let held = node
             .host()
             .store(|store| store.view().address(pool.id(), address))?;

@@ -218,16 +218,6 @@ pub enum DoorError {
         /// Why.
         reason: String,
     },
-    /// The socket.
-    #[error("{operation} {path}: {source}")]
-    Socket {
-        /// What was to be done.
-        operation: &'static str,
-        /// With which file.
-        path: std::path::PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
 }
 
 /// Who has something: whoever reads it knows containers by their names, not the ids of

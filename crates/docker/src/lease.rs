@@ -29,7 +29,7 @@ pub(crate) struct Leases<'a> {
 
 impl Leases<'_> {
     fn pool(&self) -> Pool {
-        Pool::new(self.node.host().root(), self.target.name(), None)
+        pool_of(self.node, self.target.name())
     }
 
     /// Takes the address that is asked for, or a free one of the family; `range` is the part
@@ -162,7 +162,7 @@ impl Leases<'_> {
                 free.push(row);
             }
         }
-        Ok(choose(&free, view, seconds()))
+        Ok(choose(&free, view, fairlead_store::now()))
     }
 
     /// The range sets of the network's own address plugin, the one of the family narrowed.
@@ -344,57 +344,58 @@ impl Leases<'_> {
         Ok(())
     }
 
-    /// Frees an address that no endpoint has any more; what somebody else has by now, and
-    /// what is free, is left alone. Says whether it is free.
+    /// The same as [`release`].
     pub(crate) fn release(&self, address: IpAddr) -> Result<bool, DoorError> {
-        let pool = self.pool();
-        let freed = self.node.host().store(|store| {
-            store.write(|tx| match tx.address(pool.id(), address)? {
-                Some(held) if is_lease(&held.owner) => tx.free_address(pool.id(), address),
-                held => Ok(held.is_none()),
-            })
-        })?;
-        if freed && let Some(cluster) = self.cluster.filter(|_| !self.target.is_routed()) {
-            // What stays claimed is given up later, by who follows the engine.
-            let name = self.target.name();
-            if let Err(error) = unclaim(self.node, cluster, name, address) {
-                debug!("give {address} up: {error}");
-            }
-        }
-        Ok(freed)
+        let cluster = self.cluster.filter(|_| !self.target.is_routed());
+        release(self.node, cluster, self.target.name(), address)
     }
 }
 
-/// The addresses of an endpoint that ends go back to a lease, or are free at once where the
-/// engine will not give them back; and rest for its container.
+/// Where the addresses of a network's containers are: one place for all of them.
+pub(crate) fn pool_of(node: &Node, network: &NetworkName) -> Pool {
+    Pool::new(node.host().root(), network, None)
+}
+
+/// Hands the addresses of an endpoint that ends to a lease, where they rest for its
+/// container; says which they are.
 pub(crate) fn end(
     node: &Node,
-    network: &NetworkName,
     endpoint: &Owner,
-    leased: bool,
     container: &str,
 ) -> Result<Vec<IpAddr>, DoorError> {
-    let lease = lease(network, endpoint.container.as_str())?;
+    let lease = lease(&endpoint.network, endpoint.container.as_str())?;
     let ended = |tx: &Tx<'_>| {
-        let mut freed = Vec::new();
-        for held in tx.addresses_of(&endpoint.container, &endpoint.ifname)? {
-            if held.owner != *endpoint {
-                continue;
-            }
-            tx.put_to_rest(&held.pool, held.addr, container)?;
-            match leased {
-                true => {
-                    tx.hand_over(&held.pool, held.addr, endpoint, &lease)?;
-                }
-                false => {
-                    tx.free_address(&held.pool, held.addr)?;
-                    freed.push(held.addr);
-                }
-            }
+        let held = tx.hand_over_all(endpoint, &lease)?;
+        for address in &held {
+            tx.put_to_rest(&address.pool, address.addr, container)?;
         }
-        Ok::<_, StoreError>(freed)
+        Ok::<_, StoreError>(held.iter().map(|address| address.addr).collect())
     };
     Ok(node.host().store(|store| store.write(ended))?)
+}
+
+/// Frees an address that no endpoint has any more; what somebody else has by now, and what
+/// is free, is left alone. Says whether it is free.
+pub(crate) fn release(
+    node: &Node,
+    cluster: Option<&Cluster>,
+    network: &NetworkName,
+    address: IpAddr,
+) -> Result<bool, DoorError> {
+    let pool = pool_of(node, network);
+    let freed = node.host().store(|store| {
+        store.write(|tx| match tx.address(pool.id(), address)? {
+            Some(held) if is_lease(&held.owner) => tx.free_address(pool.id(), address),
+            held => Ok(held.is_none()),
+        })
+    })?;
+    if freed && let Some(cluster) = cluster {
+        // What stays claimed is given up later, by who follows the engine.
+        if let Err(error) = unclaim(node, cluster, network, address) {
+            debug!("give {address} up: {error}");
+        }
+    }
+    Ok(freed)
 }
 
 /// Gives an address up in the cluster, unless somebody has taken it here since.
@@ -405,7 +406,7 @@ pub(crate) fn unclaim(
     address: IpAddr,
 ) -> Result<(), DoorError> {
     cluster.release_address(network, address)?;
-    let pool = Pool::new(node.host().root(), network, None);
+    let pool = pool_of(node, network);
     let held = node
         .host()
         .store(|store| store.view().address(pool.id(), address))?;
@@ -447,10 +448,4 @@ fn own() -> &'static str {
 fn is_unanswered(owner: &Owner) -> bool {
     let key = owner.container.as_str().strip_prefix("lease-");
     key.is_some_and(|key| key.starts_with(ASKED) && !key.starts_with(own()))
-}
-
-/// Now, in seconds since 1970.
-pub(crate) fn seconds() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_secs())
 }

@@ -28,5 +28,4 @@ mod view;
 pub use door::{Door, Ground};
 pub use engine::follow;
 pub use error::DoorError;
-pub use serve::{bind, router};
-pub use view::{Container, View};
+pub use serve::router;

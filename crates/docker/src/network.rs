@@ -57,7 +57,7 @@ impl Door {
         &self,
         is_meant: impl Fn(&DockerNetwork) -> bool,
     ) -> Result<Option<DockerNetwork>, DoorError> {
-        let Some(cluster) = self.ground.cluster().filter(|c| c.is_joined()) else {
+        let Some(cluster) = self.joined() else {
             return Ok(None);
         };
         let shared = cluster.carried_now()?.into_iter();
@@ -77,8 +77,7 @@ impl Door {
         node.host()
             .store(|store| store.write(|tx| tx.put_docker_network(network)))?;
         if let Some(cluster) = self.ground.cluster() {
-            let origin = network.origin.as_deref().unwrap_or(&network.id);
-            let held = cluster.hold_docker(&network.network, &network.id, origin);
+            let held = cluster.hold_docker(&network.network, &network.id, network.first_id());
             if held.is_err() && !known {
                 node.host()
                     .store(|store| store.write(|tx| tx.remove_docker_network(&network.id)))?;
@@ -92,4 +91,19 @@ impl Door {
 /// An id as Docker shows it.
 pub(crate) fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
+}
+
+/// A record for tests: of a network of ours, and nothing else is told of it.
+#[cfg(test)]
+pub(crate) fn plain(id: &str, network: &str) -> DockerNetwork {
+    DockerNetwork {
+        id: id.to_owned(),
+        network: NetworkName::new(network).unwrap(),
+        declared: false,
+        internal: false,
+        leased: true,
+        pools: Vec::new(),
+        name: None,
+        origin: None,
+    }
 }

@@ -40,7 +40,7 @@ impl Door {
     /// Takes the ports of an endpoint back; nothing is fine.
     pub(crate) fn unpublish(&self, call: &OfEndpoint) -> Result<(), DoorError> {
         let node = self.ground.node();
-        if let Some(plug) = node.plugged(&endpoint(&call.endpoint_id)?)? {
+        if let Some(plug) = node.plugged(&ContainerId::new(&call.endpoint_id)?)? {
             fairlead_plugins::unpublish(node.host(), &plug.owner).map_err(AttachError::from)?;
         }
         Ok(())
@@ -49,7 +49,7 @@ impl Door {
     /// What is to be told of an endpoint: its ports and its hardware address.
     pub(crate) fn endpoint_info(&self, call: &OfEndpoint) -> Result<Value, DoorError> {
         let node = self.ground.node();
-        let Some(plug) = node.plugged(&endpoint(&call.endpoint_id)?)? else {
+        let Some(plug) = node.plugged(&ContainerId::new(&call.endpoint_id)?)? else {
             return Ok(json!({"Value": {}}));
         };
         let ports = node
@@ -73,14 +73,9 @@ impl Door {
     }
 
     pub(crate) fn plug(&self, node: &Node, id: &str) -> Result<Plug, DoorError> {
-        let plug = node.plugged(&endpoint(id)?)?;
+        let plug = node.plugged(&ContainerId::new(id)?)?;
         plug.ok_or_else(|| DoorError::UnknownEndpoint(crate::network::short(id).to_owned()))
     }
-}
-
-/// An endpoint's id, as owners have it.
-pub(crate) fn endpoint(id: &str) -> Result<ContainerId, DoorError> {
-    Ok(ContainerId::new(id)?)
 }
 
 fn bindings(options: &serde_json::Map<String, Value>) -> Result<Vec<PortBinding>, DoorError> {

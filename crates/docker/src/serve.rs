@@ -1,4 +1,4 @@
-//! The socket that Docker finds the driver at, and the form of its answers.
+//! What is served at the socket that Docker finds the driver at, and the form of its answers.
 
 use crate::{Door, DoorError};
 use axum::Router;
@@ -8,10 +8,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
-use std::fs::Permissions;
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 /// The longest request, in bytes: a container may publish thousands of ports.
@@ -64,44 +60,4 @@ fn refused(status: StatusCode, text: &str) -> Response {
 
 fn answered(status: StatusCode, value: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, PLUGIN)], value.to_string()).into_response()
-}
-
-/// The socket, 0600, in place of one that an agent left that is no more. Its folder is made
-/// where it is missing.
-///
-/// # Errors
-/// [`DoorError::Socket`].
-pub fn bind(path: &std::path::Path) -> Result<UnixListener, DoorError> {
-    let failed = |operation| {
-        let path = path.to_owned();
-        move |source| DoorError::Socket {
-            operation,
-            path,
-            source,
-        }
-    };
-    if let Some(folder) = path.parent() {
-        let made = std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(folder);
-        made.map_err(failed("make the folder of"))?;
-    }
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => {
-            return Err(failed("remove")(source));
-        }
-        _ => {}
-    }
-    // Bound under another name first: nobody finds it before its mode is set.
-    let mut hidden = path.as_os_str().to_owned();
-    hidden.push(".new");
-    let hidden = std::path::PathBuf::from(hidden);
-    let _ = std::fs::remove_file(&hidden);
-    let listener = UnixListener::bind(&hidden).map_err(failed("bind"))?;
-    std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))
-        .and_then(|()| std::fs::rename(&hidden, path))
-        .and_then(|()| listener.set_nonblocking(true))
-        .map_err(failed("set up"))?;
-    Ok(listener)
 }

@@ -10,7 +10,7 @@ const NEW: Duration = Duration::from_secs(30);
 
 /// How far a container is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Container {
+pub(crate) enum Container {
     /// It was made at that moment, and did not run yet.
     New(Instant),
     /// It runs, or is about to.
@@ -21,7 +21,7 @@ pub enum Container {
 
 /// The containers of an engine, as far as it was heard.
 #[derive(Debug, Default)]
-pub struct View {
+pub(crate) struct View {
     known: Mutex<Known>,
 }
 
@@ -50,14 +50,14 @@ impl View {
 
     /// Says that the engine is followed from now on, with all containers that it has; or,
     /// with none, that it is not.
-    pub fn set(&self, containers: Option<BTreeMap<String, Container>>) {
+    pub(crate) fn set(&self, containers: Option<BTreeMap<String, Container>>) {
         let mut known = self.known();
         known.followed = containers.is_some();
         known.containers = containers.unwrap_or_default();
     }
 
     /// Says how far one container is; none is gone.
-    pub fn tell(&self, id: &str, container: Option<Container>) {
+    pub(crate) fn tell(&self, id: &str, container: Option<Container>) {
         let mut known = self.known();
         match container {
             Some(container) => {

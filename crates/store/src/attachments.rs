@@ -119,6 +119,26 @@ pub struct NewAttachment<'a> {
     pub capability_args: Option<&'a str>,
 }
 
+impl<'a> NewAttachment<'a> {
+    /// One of which nothing else is known.
+    #[must_use]
+    pub const fn new(owner: &'a Owner, id: &'a str, config: &'a str) -> Self {
+        Self {
+            owner,
+            id,
+            netns: None,
+            object: None,
+            resource: None,
+            naming: None,
+            actor: None,
+            host_ifname: None,
+            config,
+            args: None,
+            capability_args: None,
+        }
+    }
+}
+
 /// What an engine tells of an attachment after it was made.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
@@ -200,8 +220,9 @@ pub(crate) fn owner_columns(owner: &Owner) -> [&str; 3] {
     ]
 }
 
-/// Seconds since 1970; a clock before that counts as 1970.
-pub(crate) fn now() -> u64 {
+/// Now as records have it, in seconds since 1970; a clock before that counts as 1970.
+#[must_use]
+pub fn now() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())

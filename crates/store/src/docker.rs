@@ -2,7 +2,7 @@
 //! engine had, which its container gets again while nobody else needs them.
 
 use crate::key::Key;
-use crate::{StoreError, Tx, View, row};
+use crate::{Address, StoreError, Tx, View, row};
 use fairlead_types::{NetworkName, Owner};
 use ipnet::IpNet;
 use rusqlite::{Row, params};
@@ -36,6 +36,14 @@ pub struct DockerNetwork {
     /// node has it.
     #[serde(default)]
     pub origin: Option<String>,
+}
+
+impl DockerNetwork {
+    /// The id that it has where it was made first: of a copy that is another network's.
+    #[must_use]
+    pub fn first_id(&self) -> &str {
+        self.origin.as_deref().unwrap_or(&self.id)
+    }
 }
 
 /// What one family of a [`DockerNetwork`] gives addresses from.
@@ -131,7 +139,8 @@ impl Tx<'_> {
         Ok(removed > 0)
     }
 
-    /// Gives an address that is taken to another owner, who has it from now on; says whether it was `from`'s.
+    /// Gives an address that is taken to another owner, who has it from now on; says whether
+    /// it was `from`'s.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
@@ -155,6 +164,20 @@ impl Tx<'_> {
             from.network.as_str(),
         ];
         Ok(self.change("hand over address", &addr, sql, params)? > 0)
+    }
+
+    /// Gives everything that an owner has to another one, who has it from now on; says what
+    /// that is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub fn hand_over_all(&self, from: &Owner, to: &Owner) -> Result<Vec<Address>, StoreError> {
+        let mut held = self.addresses_of(&from.container, &from.ifname)?;
+        held.retain(|address| address.owner == *from);
+        for address in &held {
+            self.hand_over(&address.pool, address.addr, from, to)?;
+        }
+        Ok(held)
     }
 
     /// Notes that an address rests, in the place of what was noted of it.
@@ -259,6 +282,13 @@ mod tests {
         );
         let held = store.view().address("web", addr).unwrap().unwrap();
         assert_eq!(held.owner, endpoint);
+        let give_all = |store: &mut Store, from: &Owner, to: &Owner| {
+            let given = store.write(|tx| tx.hand_over_all(from, to)).unwrap();
+            given.into_iter().map(|held| held.addr).collect::<Vec<_>>()
+        };
+        assert_eq!(give_all(&mut store, &endpoint, &lease), [addr]);
+        assert!(give_all(&mut store, &endpoint, &lease).is_empty());
+        assert_eq!(give_all(&mut store, &lease, &endpoint), [addr]);
         for holder in ["", "c1"] {
             store
                 .write(|tx| tx.put_to_rest("web", addr, holder))

@@ -17,6 +17,7 @@ mod addresses;
 mod attachments;
 mod boot;
 mod docker;
+mod endpoints;
 mod error;
 mod key;
 mod masquerades;
@@ -33,10 +34,11 @@ mod store;
 
 pub use addresses::{Address, NewAddress};
 pub use attachments::{
-    Attachment, AttachmentFilter, AttachmentState, Claim, Identity, NewAttachment,
+    Attachment, AttachmentFilter, AttachmentState, Claim, Identity, NewAttachment, now,
 };
 pub use boot::BootId;
 pub use docker::{DockerNetwork, DockerPool, Resting};
+pub use endpoints::{Connected, Endpoint, EndpointPlace, Tenant};
 pub use error::StoreError;
 pub use masquerades::Masquerade;
 pub use owners::OwnerRecord;

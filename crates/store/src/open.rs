@@ -230,6 +230,8 @@ mod tests {
              DROP TABLE services;
              DROP TABLE docker_networks;
              DROP TABLE resting;
+             DROP TABLE endpoints;
+             DROP TABLE endpoint_containers;
              INSERT INTO attachments(container, ifname, network, id, state, since, config)
              VALUES('c1', 'eth0', 'web', 'c1', 1, 7, '{}');
              PRAGMA user_version = 1",
@@ -253,6 +255,7 @@ mod tests {
             assert_eq!(all[0].resource, None);
             assert!(all[0].naming.is_empty());
             assert_eq!(store.view().services().unwrap(), []);
+            assert_eq!(store.view().endpoints().unwrap(), []);
         }
         // The tables are those of a new file, column for column.
         let fresh = dir.path().join("fresh.db");

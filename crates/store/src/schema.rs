@@ -6,19 +6,21 @@
 //! rows of a container are one stretch of each index.
 
 /// The schema that this release writes, kept in `PRAGMA user_version`.
-pub(crate) const VERSION: i64 = 4;
+pub(crate) const VERSION: i64 = 5;
 
 /// The size of a page in bytes. Smaller ones make the log shorter but the tables
 /// deeper: at 10,000 addresses they cost a fifth more (measured by `examples/store-cost`).
 pub(crate) const PAGE_SIZE: u32 = 4096;
 
 /// What brings the tables of an earlier schema to the next one, from the first on.
-pub(crate) const UPGRADES: [&str; 3] = [
+pub(crate) const UPGRADES: [&str; 4] = [
     "ALTER TABLE attachments ADD COLUMN resource TEXT",
     "ALTER TABLE attachments ADD COLUMN naming TEXT;
      CREATE TABLE services(object TEXT PRIMARY KEY, since INT, addresses TEXT, containers TEXT) WITHOUT ROWID",
     "CREATE TABLE docker_networks(id TEXT PRIMARY KEY, network TEXT, record TEXT) WITHOUT ROWID;
      CREATE TABLE resting(pool TEXT, addr BLOB, holder TEXT, since INT, PRIMARY KEY(pool, addr)) WITHOUT ROWID",
+    "CREATE TABLE endpoints(owner TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID;
+     CREATE TABLE endpoint_containers(container TEXT PRIMARY KEY, owner TEXT) WITHOUT ROWID",
 ];
 
 /// Makes the tables of [`VERSION`].
@@ -41,4 +43,6 @@ CREATE INDEX ports_owner ON ports(container, ifname, network);
 CREATE TABLE services(object TEXT PRIMARY KEY, since INT, addresses TEXT, containers TEXT) WITHOUT ROWID;
 CREATE TABLE docker_networks(id TEXT PRIMARY KEY, network TEXT, record TEXT) WITHOUT ROWID;
 CREATE TABLE resting(pool TEXT, addr BLOB, holder TEXT, since INT, PRIMARY KEY(pool, addr)) WITHOUT ROWID;
+CREATE TABLE endpoints(owner TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID;
+CREATE TABLE endpoint_containers(container TEXT PRIMARY KEY, owner TEXT) WITHOUT ROWID;
 ";

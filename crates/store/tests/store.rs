@@ -52,19 +52,7 @@ fn address<'a>(owner: &'a Owner, addr: &str, boot_lived: bool) -> NewAddress<'a>
 }
 
 fn attachment(owner: &Owner) -> NewAttachment<'_> {
-    NewAttachment {
-        owner,
-        id: "a1",
-        netns: None,
-        object: None,
-        resource: None,
-        naming: None,
-        actor: None,
-        host_ifname: None,
-        config: "{}",
-        args: None,
-        capability_args: None,
-    }
+    NewAttachment::new(owner, "a1", "{}")
 }
 
 fn claim(host: Option<&str>, port: u16, target: &str) -> PortClaim {
@@ -253,8 +241,6 @@ fn an_attachment_goes_from_pending_to_gone() {
     let new = NewAttachment {
         netns: Some(&netns),
         object: Some(&object),
-        resource: None,
-        naming: None,
         actor: Some(actor),
         args: Some("IP=1.2.3.4"),
         ..attachment(&owner)
@@ -422,19 +408,7 @@ fn of_several_that_claim_an_attachment_one_has_it() {
             .unwrap()
     };
     assert_eq!(claim(&mut store, me, true), Claim::Gone);
-    let new = NewAttachment {
-        owner: &one,
-        id: "c1",
-        netns: None,
-        object: None,
-        resource: None,
-        naming: None,
-        actor: None,
-        host_ifname: None,
-        config: "{}",
-        args: None,
-        capability_args: None,
-    };
+    let new = NewAttachment::new(&one, "c1", "{}");
     store.write(|tx| tx.begin_attachment(&new)).unwrap();
     assert_eq!(claim(&mut store, me, false), Claim::Changed);
     assert_eq!(claim(&mut store, me, true), Claim::Taken);

@@ -2,7 +2,7 @@
 
 use super::Membership;
 use crate::schedule::Cause;
-use crate::shared::{Shared, seconds};
+use crate::shared::Shared;
 use crate::zones::News;
 use fairlead_cluster::{ConfigSync, Followed};
 use std::collections::BTreeSet;
@@ -83,7 +83,7 @@ fn reached(shared: &Shared) {
         if !cluster.reachable {
             info!("shared state is reached");
             cluster.reachable = true;
-            cluster.since = seconds();
+            cluster.since = fairlead_store::now();
         }
         cluster.problem = None;
     });
@@ -95,7 +95,7 @@ fn lost(shared: &Shared, text: String) {
             warn!("{text}; going on by what is mirrored");
         }
         if cluster.reachable || cluster.since == 0 {
-            cluster.since = seconds();
+            cluster.since = fairlead_store::now();
         }
         cluster.reachable = false;
         cluster.problem = Some(text);

@@ -117,19 +117,8 @@ fn an_attachment_that_was_never_finished() {
     ready(|trial| {
         let owner = owner("web", "c1");
         let list = fairlead_networks::find(trial.node().config(), &owner.network).unwrap();
-        let new = NewAttachment {
-            owner: &owner,
-            id: "c1",
-            netns: None,
-            object: None,
-            resource: None,
-            naming: None,
-            actor: None,
-            host_ifname: None,
-            config: &list.to_value().to_string(),
-            args: None,
-            capability_args: None,
-        };
+        let config = list.to_value().to_string();
+        let new = NewAttachment::new(&owner, "c1", &config);
         trial.store(|store| store.write(|tx| tx.begin_attachment(&new)));
         let finding = trial.problem("unfinished attachment");
         trial.mend(&finding);

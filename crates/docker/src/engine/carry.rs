@@ -12,7 +12,7 @@ use crate::engine::plan::{self, Known, Step};
 use crate::engine::request::{self, Declared};
 use crate::engine::talk::{EngineError, Talk};
 use crate::{Door, DoorError};
-use fairlead_cluster::{CarriedNetwork, Claimed, Cluster};
+use fairlead_cluster::{CarriedNetwork, Claimed};
 use fairlead_config::{DockerScope, NetworkKind};
 use fairlead_store::DockerNetwork;
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,12 +184,6 @@ impl Door {
         Ok(now.any(|carried| carried.origin == wanted.origin && !carried.leaving))
     }
 
-    /// The cluster, if it is one of several nodes.
-    pub(super) fn joined(&self) -> Option<Arc<Cluster>> {
-        let cluster = self.ground.cluster();
-        cluster.filter(|cluster| cluster.is_joined())
-    }
-
     /// Notes the names of networks, which Docker does not tell a driver.
     fn name(&self, networks: &BTreeMap<String, Network>) -> Result<(), DoorError> {
         let node = self.ground.node();
@@ -279,7 +273,7 @@ impl Follower {
             .retain(|origin| !removed.contains(origin) || stays(origin));
         for record in &records {
             if memory.networks.contains_key(&record.id) {
-                let origin = plan::origin(record).to_owned();
+                let origin = record.first_id().to_owned();
                 memory.origins.insert(record.id.clone(), origin);
             }
         }

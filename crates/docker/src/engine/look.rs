@@ -1,8 +1,8 @@
 //! A look at everything that an engine has.
 
-use crate::Container;
 use crate::engine::found::{Listed, Network, State};
 use crate::engine::talk::{EngineError, Talk};
+use crate::view::Container;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

@@ -48,11 +48,6 @@ impl Step {
     }
 }
 
-/// The origin of a network: that of a copy is another one.
-pub(super) fn origin(record: &DockerNetwork) -> &str {
-    record.origin.as_deref().unwrap_or(&record.id)
-}
-
 /// Decides. What counts as being here is on the engine and recorded: a record alone may be
 /// of an engine that lost everything, which then gets the network anew.
 pub(super) fn plan(known: Known<'_>) -> Vec<Step> {
@@ -70,7 +65,7 @@ pub(super) fn plan(known: Known<'_>) -> Vec<Step> {
         steps.extend(untold.cloned().map(Step::Carry));
     }
     for carried in known.carried {
-        let of_it = |record: &&DockerNetwork| origin(record) == carried.origin;
+        let of_it = |record: &&DockerNetwork| record.first_id() == carried.origin;
         let copies: Vec<&DockerNetwork> = here().filter(of_it).collect();
         match &carried.request {
             // The engines took it from their store; ours tells of it to nobody here.
@@ -103,19 +98,12 @@ pub(super) fn plan(known: Known<'_>) -> Vec<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fairlead_types::NetworkName;
     use serde_json::json;
 
     fn record(id: &str, origin: Option<&str>) -> DockerNetwork {
         DockerNetwork {
-            id: id.into(),
-            network: NetworkName::new("web").unwrap(),
-            declared: false,
-            internal: false,
-            leased: true,
-            pools: Vec::new(),
-            name: None,
             origin: origin.map(str::to_owned),
+            ..crate::network::plain(id, "web")
         }
     }
 

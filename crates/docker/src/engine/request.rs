@@ -99,20 +99,7 @@ fn object(value: Option<&Value>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fairlead_types::NetworkName;
-
-    fn record() -> DockerNetwork {
-        DockerNetwork {
-            id: "8f81".into(),
-            network: NetworkName::new("back").unwrap(),
-            declared: false,
-            internal: false,
-            leased: true,
-            pools: Vec::new(),
-            name: None,
-            origin: None,
-        }
-    }
+    use crate::network::plain;
 
     fn network(ipam: &Value) -> Network {
         Network::new(json!({
@@ -129,7 +116,7 @@ mod tests {
             ranges: &ranges,
             routed,
         };
-        body(&network(ipam), &record(), declared)
+        body(&network(ipam), &plain("8f81", "back"), declared)
     }
 
     #[test]

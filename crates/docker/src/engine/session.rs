@@ -3,14 +3,14 @@
 //! Events are heard from before the first look on. What has to wait, for the engine or for
 //! the disk, is done beside: an engine throws events away that nobody reads.
 
+use crate::DoorError;
 use crate::engine::Follower;
 use crate::engine::asking::{Asking, Told};
 use crate::engine::carry;
 use crate::engine::event::{Event, NetworkStep, Step};
 use crate::engine::look::Look;
 use crate::engine::talk::{EngineError, Talk};
-use crate::lease::seconds;
-use crate::{Container, DoorError};
+use crate::view::Container;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
@@ -131,7 +131,10 @@ impl Session {
     /// Takes everything as it was seen, and then what was heard meanwhile.
     fn looked(&mut self, look: Look) {
         let follower = Arc::clone(&self.follower);
-        follower.door.view.set(Some(look.view(seconds())));
+        follower
+            .door
+            .view
+            .set(Some(look.view(fairlead_store::now())));
         follower.memory().networks = look.networks().clone();
         for event in self.looking.take().unwrap_or_default() {
             self.tell(&event);

@@ -1,7 +1,9 @@
 //! Following an engine that says what the test tells it to say.
 
 use super::*;
-use crate::{Container, Ground};
+use crate::Ground;
+use crate::network::plain;
+use crate::view::Container;
 use fairlead_attach::{Node, owner};
 use fairlead_cluster::{CarriedNetwork, Cluster};
 use fairlead_config::{Change, Config, KeyOp, KeyPath, Operator, Target};
@@ -211,19 +213,8 @@ impl Case {
         self.engine
             .answer(&format!("GET /containers/{id}/json"), found);
         let owner = owner(&back(), ContainerId::new(endpoint).unwrap()).unwrap();
-        let new = NewAttachment {
-            owner: &owner,
-            id: endpoint,
-            netns: None,
-            object: None,
-            resource: None,
-            naming: None,
-            actor: None,
-            host_ifname: None,
-            config: r#"{"cniVersion":"1.0.0","name":"back","plugins":[{"type":"bridge","handover":"flp1"}]}"#,
-            args: None,
-            capability_args: None,
-        };
+        let config = r#"{"cniVersion":"1.0.0","name":"back","plugins":[{"type":"bridge","handover":"flp1"}]}"#;
+        let new = NewAttachment::new(&owner, endpoint, config);
         let node = self.door.ground.node();
         let begun = |tx: &fairlead_store::Tx<'_>| {
             tx.begin_attachment(&new)?;
@@ -254,16 +245,7 @@ fn back() -> NetworkName {
 }
 
 fn record(id: &str) -> DockerNetwork {
-    DockerNetwork {
-        id: id.into(),
-        network: back(),
-        declared: false,
-        internal: false,
-        leased: true,
-        pools: Vec::new(),
-        name: None,
-        origin: None,
-    }
+    plain(id, "back")
 }
 
 #[track_caller]
@@ -281,7 +263,7 @@ fn containers_are_known_from_the_first_look_and_from_events() {
     let list = json!([{"Id": "c1", "State": "exited", "Created": 1}]);
     case.engine.answer("GET /containers/json?all=1", list);
     let case = case.follow();
-    let view = case.door.view();
+    let view = &case.door.view;
     soon("the look", || {
         view.container("c1") == Some(Container::Stopped)
     });

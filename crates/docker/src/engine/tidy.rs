@@ -4,8 +4,7 @@
 
 use crate::engine::Follower;
 use crate::engine::look::Look;
-use crate::engine::plan;
-use crate::lease::seconds;
+use crate::lease::{pool_of, unclaim};
 use crate::{Door, DoorError};
 use fairlead_attach::{Node, is_lease};
 use fairlead_cluster::Claimed;
@@ -60,7 +59,7 @@ impl Follower {
         }
         let shared = door.shared_by_engines()?;
         let is_lost = |record: &&DockerNetwork| {
-            !look.networks().contains_key(&record.id) && !shared.contains(plan::origin(record))
+            !look.networks().contains_key(&record.id) && !shared.contains(record.first_id())
         };
         let lost: Vec<&DockerNetwork> = records.iter().filter(is_lost).collect();
         let now = Instant::now();
@@ -154,7 +153,7 @@ impl Door {
         let is_claimed = self.is_claimed();
         let (stale, missing) = differ(&claims, &rows, is_claimed);
         for (network, address) in stale {
-            cluster.release_address(&network, address)?;
+            unclaim(&node, &cluster, &network, address)?;
         }
         let mut told = BTreeSet::new();
         for (network, address) in missing {
@@ -193,7 +192,7 @@ impl Door {
         let networks = self.all_recorded()?;
         let networks: BTreeSet<NetworkName> = networks.into_iter().map(|n| n.network).collect();
         for network in networks {
-            let pool = fairlead_ipam::Pool::new(node.host().root(), &network, None);
+            let pool = pool_of(&node, &network);
             let resting = node.host().store(|store| store.view().resting(pool.id()))?;
             let gone = resting.into_iter().map(|row| (row.holder, row.since));
             let gone = gone.filter(|(holder, since)| {
@@ -226,7 +225,7 @@ fn differ(
 }
 
 fn is_old(since: u64) -> bool {
-    seconds() > since + OLD.as_secs()
+    fairlead_store::now() > since + OLD.as_secs()
 }
 
 #[cfg(test)]

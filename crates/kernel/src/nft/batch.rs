@@ -139,13 +139,7 @@ impl Batch {
         expressions: &[Expression],
         comment: &str,
     ) {
-        self.message(message::NEW_RULE, CREATE | APPEND, table, |b| {
-            put_text(b, 1, table.name);
-            let name = put_text(b, 2, chain);
-            nest(b, 4, |b| rule::write(b, expressions));
-            put_comment(b, 7, comment);
-            ("add rule to", "chain", name)
-        });
+        self.rule(table, chain, None, expressions, comment);
     }
 
     /// Adds a rule before the one with this handle.
@@ -157,11 +151,26 @@ impl Batch {
         expressions: &[Expression],
         comment: &str,
     ) {
-        self.message(message::NEW_RULE, CREATE, table, |b| {
+        self.rule(table, chain, Some(before), expressions, comment);
+    }
+
+    /// Adds a rule before the one with a handle, or at the end.
+    fn rule(
+        &mut self,
+        table: Table<'_>,
+        chain: &str,
+        before: Option<u64>,
+        expressions: &[Expression],
+        comment: &str,
+    ) {
+        let place = before.map_or(APPEND, |_| 0);
+        self.message(message::NEW_RULE, CREATE | place, table, |b| {
             put_text(b, 1, table.name);
             let name = put_text(b, 2, chain);
             nest(b, 4, |b| rule::write(b, expressions));
-            put_u64(b, 6, before);
+            if let Some(handle) = before {
+                put_u64(b, 6, handle);
+            }
             put_comment(b, 7, comment);
             ("add rule to", "chain", name)
         });
