@@ -3,9 +3,9 @@
 use crate::detach::is_abandoned;
 use crate::list::Attachment;
 use crate::turn::Turn;
-use crate::{AttachError, AttachRequest, Node};
-use fairlead_cni::ConfList;
+use crate::{AttachError, AttachRequest, Node, StoreCache};
 use fairlead_cni::runtime::{AttachmentParams, RuntimeError};
+use fairlead_cni::{CniResult, ConfList};
 use fairlead_kernel::NetNs;
 use fairlead_store::StoreError;
 use fairlead_types::Owner;
@@ -24,15 +24,38 @@ impl Node {
         }
         let params = plan(&list, request)?;
         let owner = params.owner(&list.name);
-        let _turn = Turn::wait(&owner);
-        self.clear_abandoned(&owner)?;
         let cache = self
             .cache(request.object.as_ref())
             .of_resource(request.resource.as_ref())
             .named(&request.naming);
-        let added = self.runtime(&cache).add_list(&list, &params);
-        added.map_err(|error| already_attached(error, &owner))?;
+        self.add_with(&cache, &list, &params)?;
         self.attachment(&owner)
+    }
+
+    /// Runs a list for a container, whatever the list is of: recorded like every attachment,
+    /// whole or not at all.
+    ///
+    /// # Errors
+    /// [`AttachError`] names what is in the way.
+    pub fn add(
+        &self,
+        list: &ConfList,
+        params: &AttachmentParams,
+    ) -> Result<CniResult, AttachError> {
+        self.add_with(&self.cache(None), list, params)
+    }
+
+    fn add_with(
+        &self,
+        cache: &StoreCache<'_>,
+        list: &ConfList,
+        params: &AttachmentParams,
+    ) -> Result<CniResult, AttachError> {
+        let owner = params.owner(&list.name);
+        let _turn = Turn::wait(&owner);
+        self.clear_abandoned(&owner)?;
+        let added = self.runtime(cache).add_list(list, params);
+        added.map_err(|error| already_attached(error, &owner))
     }
 
     /// An earlier attach or detach of `owner` that ended half-way is finished first, so

@@ -186,9 +186,10 @@ impl Node {
 /// Whether all plugins of an attachment's chain are built in. A program of another maker
 /// runs where the caller runs, with the caller's rights, as at its ADD.
 fn is_built_in(record: &Record) -> bool {
-    let Ok(list) = ConfList::from_slice(record.config.as_bytes()) else {
-        return false;
-    };
+    ConfList::from_slice(record.config.as_bytes()).is_ok_and(|list| has_only_built_in(&list))
+}
+
+pub(crate) fn has_only_built_in(list: &ConfList) -> bool {
     let types = list.plugins.iter();
     let mut types = types.flat_map(|p| [Some(p.plugin_type()), p.ipam_type()]);
     types.all(|kind| kind.is_none_or(|kind| NAMES.contains(&kind)))

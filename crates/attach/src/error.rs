@@ -8,7 +8,9 @@ use fairlead_kernel::KernelError;
 use fairlead_networks::NetworkError;
 use fairlead_plugins::HandoverError;
 use fairlead_store::StoreError;
-use fairlead_types::{NameError, NetworkName, Owner};
+use fairlead_types::{ContainerId, NameError, NetworkName, Owner};
+use ipnet::IpNet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// A failure of the core; the message names the object and the cure.
@@ -92,6 +94,28 @@ pub enum AttachError {
         /// The capability that is missing.
         capability: &'static str,
     },
+    /// A plugin gave another address than was asked for.
+    #[error(
+        "attach {owner}: {wanted} was asked for, and its plugins gave {}; is it in the network's range, and do they take addresses that are asked for", list(.given)
+    )]
+    OtherAddress {
+        /// Whom it was for.
+        owner: Box<Owner>,
+        /// What was asked for.
+        wanted: IpAddr,
+        /// What came.
+        given: Vec<IpNet>,
+    },
+    /// Another container runs with what is kept for it.
+    #[error("container {container}: address {} is in use by container {by}", list(.addresses))]
+    EndpointInUse {
+        /// Who wants it.
+        container: ContainerId,
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+        /// Who has it.
+        by: ContainerId,
+    },
     /// A detach of everything.
     #[error(
         "detach: say which attachments are meant: a network, a container, a namespace or an object"
@@ -118,6 +142,17 @@ fn count(number: usize) -> String {
         "1 step".into()
     } else {
         format!("{number} steps")
+    }
+}
+
+fn list(items: &[impl ToString]) -> String {
+    match items {
+        [] => "none".into(),
+        items => items
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" "),
     }
 }
 

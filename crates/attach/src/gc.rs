@@ -8,7 +8,7 @@ use fairlead_kernel::Route;
 use fairlead_networks::Catalog;
 use fairlead_plugins::Host;
 use fairlead_store::{AttachmentState, OwnerRecord};
-use fairlead_types::Owner;
+use fairlead_types::{ContainerId, Owner};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -39,6 +39,11 @@ pub enum GcAction {
         /// Whose.
         owner: Owner,
     },
+    /// What was kept for containers that are no more.
+    Forsaken {
+        /// Whose.
+        owner: Owner,
+    },
     /// An element of our nftables without a record.
     Element {
         /// What it was.
@@ -55,6 +60,7 @@ impl fmt::Display for GcAction {
                 write!(f, "{owner}: left by plugin calls, its namespace is gone")
             }
             Self::Untaken { owner } => write!(f, "{owner}: no engine took its interface"),
+            Self::Forsaken { owner } => write!(f, "{owner}: kept for nobody any more"),
             Self::Element { element } => write!(f, "nftables: {element}: nobody's"),
         }
     }
@@ -84,8 +90,14 @@ impl Node {
             .filter(|plug| plug.state == AttachmentState::Ready)
             .map(|plug| plug.owner)
             .collect();
-        let judged =
-            |record: &&OwnerRecord| !record.is_worked_on() && !plugs.contains(&record.owner);
+        // As is what is kept for containers that come again.
+        let kept = self.host().store(|store| store.view().endpoints())?;
+        let kept: BTreeSet<ContainerId> = kept.into_iter().map(|one| one.owner).collect();
+        let judged = |record: &&OwnerRecord| {
+            !record.is_worked_on()
+                && !plugs.contains(&record.owner)
+                && !kept.contains(&record.owner.container)
+        };
         for record in owners.iter().filter(judged) {
             let Some(action) = verdict(record) else {
                 continue;
@@ -97,6 +109,10 @@ impl Node {
             report.actions.push(action);
         }
         match self.collect_plugs(dry_run) {
+            Ok(actions) => report.actions.extend(actions),
+            Err(error) => errors.push(error),
+        }
+        match self.collect_endpoints(dry_run) {
             Ok(actions) => report.actions.extend(actions),
             Err(error) => errors.push(error),
         }

@@ -62,6 +62,19 @@ pub struct PublishedPort {
     pub protocol: Protocol,
 }
 
+impl PublishedPort {
+    /// As the records have it.
+    #[must_use]
+    pub fn of(port: &Port) -> Self {
+        Self {
+            host_ip: port.claim.host,
+            host_port: port.claim.port,
+            container_port: port.claim.target.port(),
+            protocol: port.claim.protocol,
+        }
+    }
+}
+
 impl std::fmt::Display for PublishedPort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.host_ip {
@@ -222,12 +235,7 @@ fn add_address(attachment: &mut Attachment, address: &Address) {
 }
 
 fn add_port(attachment: &mut Attachment, port: &Port) {
-    attachment.ports.push(PublishedPort {
-        host_ip: port.claim.host,
-        host_port: port.claim.port,
-        container_port: port.claim.target.port(),
-        protocol: port.claim.protocol,
-    });
+    attachment.ports.push(PublishedPort::of(port));
 }
 
 fn sorted(mut attachment: Attachment) -> Attachment {

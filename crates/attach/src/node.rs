@@ -68,6 +68,13 @@ impl Node {
         })
     }
 
+    /// Searches plugins of other makers in `path` instead, and gives each no longer than
+    /// `limit`.
+    pub fn use_programs(&mut self, path: Vec<PathBuf>, limit: Duration) {
+        self.plugin_path = path;
+        self.time_limit = limit;
+    }
+
     /// The configuration as it was read.
     #[must_use]
     pub fn config(&self) -> &Config {

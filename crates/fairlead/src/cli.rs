@@ -1,9 +1,11 @@
 //! The command line: what can be said, with the help that teaches it.
 
 mod node;
+mod oci;
 mod service;
 
 pub(crate) use node::{AgentArgs, JoinArgs, LeaveArgs, NodeCommand};
+pub(crate) use oci::OciArgs;
 pub(crate) use service::{CreateArgs, DnsCommand, LookupArgs, RunArgs, ServiceCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -117,9 +119,10 @@ pub(crate) enum Command {
     Gc(GcArgs),
     /// Look for what is wrong on this node, and say what mends it.
     Doctor,
-    /// Do by hand what a CNI runtime does.
-    #[command(subcommand)]
-    Cni(CniCommand),
+    /// Do by hand what a CNI runtime does; with --command, be the hook of an OCI runtime.
+    Cni(CniArguments),
+    /// Be an OCI runtime that gives containers their networks and becomes the real one.
+    Oci(OciArgs),
     /// Addresses that are given out.
     #[command(subcommand)]
     Ip(IpCommand),
@@ -331,6 +334,20 @@ pub(crate) struct GcArgs {
     /// Say what would be removed, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct CniArguments {
+    /// What an OCI runtime's hook does for the container whose state is on standard input:
+    /// add at createRuntime, del at poststop, check at any time.
+    #[arg(long, value_name = "add|del|check")]
+    pub(crate) command: Option<String>,
+    /// The settings of the hook [default: /etc/docker/cni.yaml].
+    #[arg(long, value_name = "FILE", requires = "command")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) by_hand: Option<CniCommand>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@
 mod cli;
 mod command;
 mod legacy;
+mod oci;
 mod output;
 mod plugin;
 mod tree;
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
         return status;
     }
     let arguments: Vec<OsString> = arguments.collect();
+    if let Some(status) = oci::run(&program, &arguments) {
+        return status;
+    }
     // The program of a service, on its way to becoming itself.
     if let Some(status) = fairlead_services::process_shim(arguments.iter().cloned()) {
         return status;

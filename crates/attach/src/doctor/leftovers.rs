@@ -32,7 +32,7 @@ pub(super) fn records(node: &Node, found: &mut Vec<Finding>) -> Result<(), Attac
         let subject = match &action {
             GcAction::Unfinished { .. } => "unfinished attachment",
             GcAction::Dead { .. } | GcAction::Untaken { .. } => "dead attachment",
-            GcAction::Leaked { .. } => "leaked record",
+            GcAction::Leaked { .. } | GcAction::Forsaken { .. } => "leaked record",
             GcAction::Element { .. } => "nftables element",
         };
         found.push(Finding::problem(subject, action.to_string()).cured_by("fairlead gc"));

@@ -235,6 +235,24 @@ impl Runtime<'_> {
         }
     }
 
+    /// Asks each plugin whether what is recorded of an attachment is still there, by the
+    /// record alone.
+    ///
+    /// # Errors
+    /// As [`Runtime::check_list`]; [`RuntimeError::NotAttached`] without a record.
+    pub fn check_recorded(&self, owner: &Owner) -> Ran<()> {
+        let not_attached = || RuntimeError::NotAttached {
+            owner: owner.clone(),
+        };
+        let record = self.load(owner)?.ok_or_else(not_attached)?;
+        let list = ConfList::from_slice(&record.config);
+        let list = list.map_err(|source| RuntimeError::RecordedConfig {
+            owner: owner.clone(),
+            source: Box::new(source),
+        })?;
+        self.check_list(&list, &record.params())
+    }
+
     /// `current` stands in for a recorded configuration that cannot be read.
     fn del_record(&self, record: &CachedAttachment, current: Option<&ConfList>) -> Ran<()> {
         let recorded = ConfList::from_slice(&record.config);

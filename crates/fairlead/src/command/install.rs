@@ -7,7 +7,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// The names of command lines.
-const COMMANDS: [&str; 2] = ["om", "nodemgr"];
+const COMMANDS: [&str; 5] = [
+    "om",
+    "nodemgr",
+    "eru-barrel-cni",
+    "barrel-cni",
+    "docker-cni",
+];
 
 pub(crate) fn run(context: &Context, arguments: &InstallArgs) -> Result<Status> {
     let binary = std::env::current_exe().context("cannot find out where this program is")?;
@@ -35,7 +41,7 @@ pub(crate) fn run(context: &Context, arguments: &InstallArgs) -> Result<Status> 
     }
     if arguments.links.is_none() && arguments.plugins.is_none() {
         bail!(
-            "nothing to install: --links DIR is for om and nodemgr, --plugins DIR for the CNI plugins"
+            "nothing to install: --links DIR is for om, nodemgr, eru-barrel-cni and the like, --plugins DIR for the CNI plugins"
         );
     }
     context.output.show(&made, |made| {

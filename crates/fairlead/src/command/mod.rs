@@ -11,6 +11,7 @@ mod ip;
 mod net;
 mod net_status;
 mod node;
+mod oci;
 mod service;
 
 use crate::cli::{Cli, Command};
@@ -123,7 +124,11 @@ fn dispatch(context: &Context, command: Command) -> Result<Status> {
         Command::Agent(arguments) => agent::run(context, arguments),
         Command::Gc(arguments) => attach::gc(context, &arguments),
         Command::Doctor => doctor::run(context),
-        Command::Cni(command) => cni::run(context, command),
+        Command::Cni(arguments) => match arguments.by_hand {
+            Some(command) => cni::run(context, command),
+            None => oci::hook(context, arguments.command, arguments.config),
+        },
+        Command::Oci(arguments) => Ok(oci::runtime(context, arguments)),
         Command::Ip(command) => ip::run(context, command),
         Command::Install(arguments) => install::run(context, &arguments),
         Command::Completion { shell } => {

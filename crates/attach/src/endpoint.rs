@@ -1,0 +1,489 @@
+//! Endpoints: namespaces that are kept with the addresses in them while their containers
+//! come and go. The tenant in the record is the lock: who has written himself there, and is
+//! alive, has the endpoint for himself.
+
+use crate::detach::Selector;
+use crate::error::all;
+use crate::gc::GcAction;
+use crate::{AttachError, Node};
+use fairlead_cni::ConfList;
+use fairlead_cni::runtime::AttachmentParams;
+use fairlead_kernel::{NetNs, Route};
+use fairlead_store::{
+    Actor, Connected, Endpoint, EndpointPlace, NetnsRef, StoreError, Tenant, Tx, View,
+};
+use fairlead_types::{ContainerId, IfName, NetworkName, Owner};
+use ipnet::IpNet;
+use serde_json::{Map, Value, json};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// A container that wants an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guest {
+    /// The container.
+    pub container: ContainerId,
+    /// Its bundle, which is there as long as its runtime has it.
+    pub bundle: PathBuf,
+    /// A directory that its engine has as long as it has the container, where one is known.
+    pub home: Option<PathBuf>,
+}
+
+/// One interface that a container wants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// The network's plugins.
+    pub list: ConfList,
+    /// The interface.
+    pub ifname: IfName,
+    /// The arguments of ADD.
+    pub args: Vec<(String, String)>,
+    /// The capability arguments of ADD.
+    pub capabilities: Map<String, Value>,
+    /// The addresses that it must get; any where it is empty.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Wanted {
+    fn of(place: &EndpointPlace) -> Result<Self, AttachError> {
+        let list = ConfList::from_slice(place.config.as_bytes());
+        let list = list.map_err(fairlead_networks::NetworkError::from)?;
+        let mut wanted = Self {
+            list,
+            ifname: place.ifname.clone(),
+            args: place.args.clone(),
+            capabilities: place.capabilities.clone(),
+            addresses: Vec::new(),
+        };
+        wanted.ask_for(place.addresses.iter().map(IpNet::addr).collect());
+        Ok(wanted)
+    }
+
+    /// Asks for these addresses: by `IP` of `CNI_ARGS`, which carries one of them, and by the
+    /// capability `ips` where a plugin of the list has it.
+    pub fn ask_for(&mut self, addresses: Vec<IpAddr>) {
+        self.args.retain(|(key, _)| key != "IP");
+        self.capabilities.remove("ips");
+        if self.list.capabilities().iter().any(|name| name == "ips") {
+            self.capabilities.insert("ips".into(), json!(addresses));
+        } else if let Some(first) = addresses.first() {
+            self.args.push(("IP".into(), first.to_string()));
+        }
+        self.addresses = addresses;
+    }
+
+    /// Whether no plugin of another maker has a part in it.
+    #[must_use]
+    pub fn has_only_built_in(&self) -> bool {
+        crate::detach::has_only_built_in(&self.list)
+    }
+
+    /// Whose attachment it is to be.
+    #[must_use]
+    pub fn params(&self, container: &ContainerId, netns: PathBuf) -> AttachmentParams {
+        AttachmentParams {
+            container: container.clone(),
+            ifname: self.ifname.clone(),
+            netns: Some(netns),
+            args: self.args.clone(),
+            capability_args: self.capabilities.clone(),
+        }
+    }
+}
+
+impl Node {
+    /// Attaches a container to what it wants, in order; the whole of it or nothing.
+    ///
+    /// # Errors
+    /// [`AttachError`]; [`AttachError::OtherAddress`] where a plugin gave another address
+    /// than was asked for.
+    pub fn attach_all(
+        &self,
+        container: &ContainerId,
+        netns: &std::path::Path,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Vec<IpNet>>, AttachError> {
+        let mut given = Vec::new();
+        for one in wanted {
+            let params = one.params(container, netns.into());
+            let added = self.add(&one.list, &params).and_then(|result| {
+                let addresses = result.ips.iter().map(|ip| ip.address).collect();
+                has_wanted(params.owner(&one.list.name), one, addresses)
+            });
+            match added {
+                Ok(addresses) => given.push(addresses),
+                Err(error) => {
+                    let mut errors = vec![error];
+                    for done in &wanted[..=given.len()] {
+                        let owner = done.params(container, netns.into()).owner(&done.list.name);
+                        errors.extend(self.detach_one("attach", &owner, |_| true).err());
+                    }
+                    all(errors)?;
+                }
+            }
+        }
+        Ok(given)
+    }
+
+    /// The endpoint of a container: the one that is kept for it, or that has the address it
+    /// wants.
+    ///
+    /// # Errors
+    /// [`AttachError::Store`].
+    pub fn find_endpoint(
+        &self,
+        container: &ContainerId,
+        wanted: &[Wanted],
+    ) -> Result<Option<Endpoint>, AttachError> {
+        let found = self
+            .host()
+            .store(|store| store.read(|view| find(view, container, wanted)))?;
+        Ok(found)
+    }
+
+    /// Gives a container the endpoint that is kept for it, or that has the address it wants;
+    /// where there is none, one is made and kept for it. With `keep` it is the container's
+    /// until [`Node::forget_endpoint`], else as long as it runs. Gives the namespace, with
+    /// everything in it.
+    ///
+    /// # Errors
+    /// [`AttachError::EndpointInUse`] while another container runs with it, and what keeps it
+    /// from being made; nothing is left behind then.
+    pub fn take_endpoint(
+        &self,
+        guest: &Guest,
+        wanted: &[Wanted],
+        keep: bool,
+    ) -> Result<PathBuf, AttachError> {
+        let taker = Actor::current()?;
+        let (endpoint, is_new) = self.take(guest, wanted, keep, taker)?;
+        if let Some(netns) = endpoint.live_netns() {
+            return Ok(netns.path.clone());
+        }
+        match self.build(endpoint.clone(), wanted) {
+            Ok(path) => Ok(path),
+            Err(error) => {
+                let mut errors = vec![error];
+                let taken_back = match is_new {
+                    true => self.tear_down(&endpoint),
+                    false => self.change_endpoint(&guest.container, |endpoint| {
+                        endpoint.tenant = None;
+                    }),
+                };
+                errors.extend(taken_back.err());
+                all(errors).map(|()| PathBuf::new())
+            }
+        }
+    }
+
+    /// Writes a container into the record of its endpoint, which is made if there is none.
+    fn take(
+        &self,
+        guest: &Guest,
+        wanted: &[Wanted],
+        keep: bool,
+        taker: Actor,
+    ) -> Result<(Endpoint, bool), AttachError> {
+        let mut answer = Err(None);
+        self.host().store(|store| {
+            store.write(|tx| {
+                let found = find(tx, &guest.container, wanted)?;
+                let is_new = found.is_none();
+                let mut endpoint = found.unwrap_or_else(|| empty(&guest.container));
+                let other = |t: &&Tenant| t.container != guest.container || t.taker != taker;
+                let tenant = endpoint.tenant.as_ref().filter(other);
+                if let Some(tenant) = tenant.filter(|t| is_in_the_way(t, guest)) {
+                    answer = Err(Some((endpoint.clone(), tenant.container.clone())));
+                    return Ok(());
+                }
+                endpoint.tenant = Some(Tenant {
+                    container: guest.container.clone(),
+                    bundle: guest.bundle.clone(),
+                    taker,
+                });
+                if keep && !endpoint.is_connected(&guest.container) {
+                    endpoint.connected.push(Connected {
+                        container: guest.container.clone(),
+                        home: guest.home.clone(),
+                    });
+                }
+                tx.put_endpoint(&endpoint)?;
+                answer = Ok((endpoint, is_new));
+                Ok(())
+            })
+        })?;
+        answer.map_err(|in_use: Option<(Endpoint, ContainerId)>| match in_use {
+            Some((endpoint, by)) => AttachError::EndpointInUse {
+                container: guest.container.clone(),
+                addresses: addresses(&endpoint, wanted),
+                by,
+            },
+            None => AttachError::NoCondition,
+        })
+    }
+
+    /// Makes the namespace of an endpoint and what is in it: what is recorded, or for the
+    /// first time what is wanted.
+    fn build(&self, mut endpoint: Endpoint, wanted: &[Wanted]) -> Result<PathBuf, AttachError> {
+        let recorded: Result<Vec<Wanted>, _> = endpoint.places.iter().map(Wanted::of).collect();
+        let recorded = recorded?;
+        let wanted = if recorded.is_empty() {
+            wanted
+        } else {
+            &recorded[..]
+        };
+        let netns = self.make_netns(&endpoint.owner)?;
+        let path = netns.path().to_owned();
+        for one in wanted {
+            self.clear_leftovers(&endpoint.owner, one);
+        }
+        let made = self
+            .attach_all(&endpoint.owner, &path, wanted)
+            .and_then(|given| {
+                endpoint.netns = Some(NetnsRef::of(&path)?);
+                endpoint.places = wanted.iter().zip(given).map(place).collect();
+                self.host().store(|store| {
+                    store.write(|tx| {
+                        for place in &endpoint.places {
+                            tx.keep_addresses_of(&endpoint.owner_at(place), true)?;
+                        }
+                        tx.put_endpoint(&endpoint)
+                    })
+                })?;
+                Ok(())
+            });
+        if let Err(error) = made {
+            let mut errors = vec![error];
+            errors.extend(NetNs::remove(&path).err().map(AttachError::from));
+            all(errors)?;
+        }
+        Ok(path)
+    }
+
+    /// Takes away what plugins of other makers keep of a container from before, as of an
+    /// earlier boot: it is in the way of an ADD. What cannot be taken away, ADD tells.
+    pub fn clear_leftovers(&self, owner: &ContainerId, wanted: &Wanted) {
+        if wanted.has_only_built_in() {
+            return;
+        }
+        let cache = self.cache(None);
+        let params = AttachmentParams {
+            netns: None,
+            ..wanted.params(owner, PathBuf::new())
+        };
+        let _ = self.runtime(&cache).del_list(&wanted.list, &params);
+    }
+
+    fn make_netns(&self, owner: &ContainerId) -> Result<NetNs, AttachError> {
+        let path = self.host().root().run().join("netns").join(owner.as_str());
+        // What is there is of a namespace that nobody knows any more.
+        NetNs::remove(&path)?;
+        let netns = NetNs::create(&path)?;
+        netns.run(|| -> Result<(), AttachError> {
+            let mut route = Route::open()?;
+            let name = IfName::new("lo")?;
+            if let Some(link) = route.link(&name)? {
+                route.set_up(link.index, &name)?;
+            }
+            Ok(())
+        })??;
+        Ok(netns)
+    }
+
+    /// Says that a container runs no more: its endpoint stays for those it is kept for, or
+    /// goes. Without an endpoint nothing is done; says whether there was one.
+    ///
+    /// # Errors
+    /// [`AttachError`] with what could not be taken away.
+    pub fn leave_endpoint(&self, container: &ContainerId) -> Result<bool, AttachError> {
+        let Some(endpoint) = self.find_endpoint(container, &[])? else {
+            return Ok(false);
+        };
+        let is_tenant = |t: &Tenant| t.container == *container;
+        if endpoint.tenant.as_ref().is_some_and(is_tenant) {
+            self.change_endpoint(container, |endpoint| endpoint.tenant = None)?;
+        }
+        Ok(true)
+    }
+
+    /// Says that a container is no more: what was kept for nobody else goes. Without an
+    /// endpoint nothing is done; says whether there was one.
+    ///
+    /// # Errors
+    /// [`AttachError`] with what could not be taken away.
+    pub fn forget_endpoint(&self, container: &ContainerId) -> Result<bool, AttachError> {
+        if self.find_endpoint(container, &[])?.is_none() {
+            return Ok(false);
+        }
+        self.change_endpoint(container, |endpoint| {
+            endpoint.connected.retain(|c| c.container != *container);
+            endpoint.tenant.take_if(|t| t.container == *container);
+        })?;
+        Ok(true)
+    }
+
+    /// Changes the record of a container's endpoint, which goes once nobody has it.
+    fn change_endpoint(
+        &self,
+        container: &ContainerId,
+        change: impl Fn(&mut Endpoint),
+    ) -> Result<(), AttachError> {
+        let actor = Actor::current()?;
+        let mut forsaken = None;
+        self.host().store(|store| {
+            store.write(|tx| {
+                let Some(mut endpoint) = tx.endpoint_of(container)? else {
+                    return Ok(());
+                };
+                change(&mut endpoint);
+                if endpoint.tenant.is_none() && endpoint.connected.is_empty() {
+                    claim(tx, &mut endpoint, actor)?;
+                    forsaken = Some(endpoint);
+                    return Ok(());
+                }
+                tx.put_endpoint(&endpoint)
+            })
+        })?;
+        forsaken.map_or(Ok(()), |endpoint| self.tear_down(&endpoint))
+    }
+
+    /// Takes an endpoint away, with everything in it.
+    fn tear_down(&self, endpoint: &Endpoint) -> Result<(), AttachError> {
+        let selector = Selector {
+            container: Some(endpoint.owner.clone()),
+            ..Selector::default()
+        };
+        let mut errors: Vec<AttachError> = self.detach(&selector).err().into_iter().collect();
+        if errors.is_empty() {
+            // After a reboot there are no attachments, only addresses, and what plugins of
+            // other makers keep.
+            for place in &endpoint.places {
+                match Wanted::of(place) {
+                    Ok(wanted) => self.clear_leftovers(&endpoint.owner, &wanted),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        let path = self.host().root().run().join("netns");
+        let removed = NetNs::remove(path.join(endpoint.owner.as_str()));
+        errors.extend(removed.err().map(AttachError::from));
+        if errors.is_empty() {
+            self.host().store(|store| {
+                store.write(|tx| {
+                    for place in &endpoint.places {
+                        tx.free_addresses_of(&endpoint.owner_at(place))?;
+                    }
+                    tx.remove_endpoint(&endpoint.owner).map(drop)
+                })
+            })?;
+        }
+        all(errors)
+    }
+
+    /// Takes away what is kept for containers that their engines have no more.
+    pub(crate) fn collect_endpoints(&self, dry_run: bool) -> Result<Vec<GcAction>, AttachError> {
+        let (mut actions, mut errors) = (Vec::new(), Vec::new());
+        for endpoint in self.host().store(|store| store.view().endpoints())? {
+            let is_stale = |t: &Tenant| !t.is_there();
+            let tenant_left = endpoint.tenant.as_ref().is_some_and(is_stale);
+            let is_vacant = endpoint.tenant.is_none() || tenant_left;
+            let gone = endpoint.connected.iter().filter(|c| c.is_gone()).count();
+            if is_vacant && gone == endpoint.connected.len() {
+                let owners = endpoint.places.iter().map(|p| endpoint.owner_at(p));
+                let owners: Vec<Owner> = owners.collect();
+                actions.extend(owners.into_iter().map(|owner| GcAction::Forsaken { owner }));
+            }
+            if dry_run || (!tenant_left && gone == 0 && !endpoint.connected.is_empty()) {
+                continue;
+            }
+            let tidy = self.change_endpoint(&endpoint.owner, |endpoint| {
+                endpoint.connected.retain(|c| !c.is_gone());
+                endpoint.tenant.take_if(|t| is_stale(t));
+            });
+            errors.extend(tidy.err());
+        }
+        all(errors).map(|()| actions)
+    }
+}
+
+/// The addresses that were given, if they are those that were wanted.
+fn has_wanted(owner: Owner, wanted: &Wanted, given: Vec<IpNet>) -> Result<Vec<IpNet>, AttachError> {
+    let missing = |address: &&IpAddr| !given.iter().any(|net| net.addr() == **address);
+    match wanted.addresses.iter().find(missing) {
+        None => Ok(given),
+        Some(missing) => Err(AttachError::OtherAddress {
+            owner: Box::new(owner),
+            wanted: *missing,
+            given,
+        }),
+    }
+}
+
+/// The record of an endpoint that nobody takes any more: this process takes it away.
+fn claim(tx: &Tx<'_>, endpoint: &mut Endpoint, actor: Actor) -> Result<(), StoreError> {
+    endpoint.tenant = Some(Tenant {
+        container: endpoint.owner.clone(),
+        // Under which there is nothing.
+        bundle: PathBuf::from("/dev/null"),
+        taker: actor,
+    });
+    tx.put_endpoint(endpoint)
+}
+
+/// Whether a tenant keeps a container out. The same container that starts again does not
+/// wait for what is left of its last run.
+fn is_in_the_way(tenant: &Tenant, guest: &Guest) -> bool {
+    match tenant.container == guest.container {
+        true => tenant.taker.is_live(),
+        false => tenant.is_there(),
+    }
+}
+
+fn empty(container: &ContainerId) -> Endpoint {
+    Endpoint {
+        owner: container.clone(),
+        netns: None,
+        places: Vec::new(),
+        tenant: None,
+        connected: Vec::new(),
+    }
+}
+
+fn find(
+    view: &View<'_>,
+    container: &ContainerId,
+    wanted: &[Wanted],
+) -> Result<Option<Endpoint>, StoreError> {
+    if let Some(endpoint) = view.endpoint_of(container)? {
+        return Ok(Some(endpoint));
+    }
+    let asks = |w: &&Wanted| !w.addresses.is_empty();
+    let Some(asked) = wanted.iter().find(asks) else {
+        return Ok(None);
+    };
+    let network: &NetworkName = &asked.list.name;
+    let has = |endpoint: &Endpoint| asked.addresses.iter().any(|ip| endpoint.has(network, *ip));
+    Ok(view.endpoints()?.into_iter().find(has))
+}
+
+fn place((wanted, addresses): (&Wanted, Vec<IpNet>)) -> EndpointPlace {
+    EndpointPlace {
+        network: wanted.list.name.clone(),
+        ifname: wanted.ifname.clone(),
+        addresses,
+        config: wanted.list.to_value().to_string(),
+        args: wanted.args.clone(),
+        capabilities: wanted.capabilities.clone(),
+    }
+}
+
+/// The addresses that two containers want: those of the endpoint, or before it has any those
+/// that were asked for.
+fn addresses(endpoint: &Endpoint, wanted: &[Wanted]) -> Vec<IpAddr> {
+    let own = endpoint.places.iter().flat_map(|p| &p.addresses);
+    let own: Vec<IpAddr> = own.map(IpNet::addr).collect();
+    match own.is_empty() {
+        false => own,
+        true => wanted.iter().flat_map(|w| w.addresses.clone()).collect(),
+    }
+}

@@ -1,0 +1,7 @@
+//! Containers of real engines under our runtime, with our plugins and others', by the
+//! commands that a person types.
+
+#[path = "oci/case.rs"]
+mod case;
+#[path = "oci/run.rs"]
+mod run;
