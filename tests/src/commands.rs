@@ -16,7 +16,7 @@ use crate::place::Place;
 use crate::plugins::link_names;
 
 /// The names of command lines.
-const NAMES: [&str; 3] = ["fairlead", "om", "nodemgr"];
+const NAMES: [&str; 4] = ["fairlead", "om", "nodemgr", "eru-barrel"];
 
 /// How a line ended.
 #[derive(Debug)]

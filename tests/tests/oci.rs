@@ -3,5 +3,7 @@
 
 #[path = "oci/case.rs"]
 mod case;
+#[path = "oci/fixed.rs"]
+mod fixed;
 #[path = "oci/run.rs"]
 mod run;

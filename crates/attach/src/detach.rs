@@ -11,6 +11,7 @@ use fairlead_store::{
     Actor, Attachment as Record, AttachmentFilter, AttachmentState, Claim, NetnsRef,
 };
 use fairlead_types::{ContainerId, IfName, NetworkName, ObjectName, Owner};
+use std::time::{Duration, Instant};
 
 /// Which attachments are meant; every condition that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,6 +99,63 @@ impl Node {
         let (owners, errors) = self.detach_all(records);
         let errors = errors.iter().map(ToString::to_string).collect();
         Ok(control::Detached { owners, errors })
+    }
+
+    /// Marks everything of a container as taken away by another process, which then does it:
+    /// until it has ended nobody else does. Says whether there is anything that nobody is
+    /// at already.
+    ///
+    /// # Errors
+    /// [`AttachError::Store`].
+    pub fn hand_detach(&self, container: &ContainerId, to: Actor) -> Result<bool, AttachError> {
+        let filter = AttachmentFilter {
+            container: Some(container),
+            ..AttachmentFilter::default()
+        };
+        let handed = self.host().store(|store| {
+            store.write(|tx| {
+                let mut handed = false;
+                for record in tx.attachments(&filter)? {
+                    let claim = tx.claim_attachment(&record.owner, to, |_| true)?;
+                    handed |= matches!(claim, Claim::Taken);
+                }
+                Ok(handed)
+            })
+        })?;
+        Ok(handed)
+    }
+
+    /// Waits while other processes take away what a container had, for `limit` at most.
+    ///
+    /// # Errors
+    /// [`AttachError::Store`].
+    pub fn wait_for_detach(
+        &self,
+        container: &ContainerId,
+        limit: Duration,
+    ) -> Result<(), AttachError> {
+        let filter = AttachmentFilter {
+            container: Some(container),
+            state: Some(AttachmentState::Detaching),
+            ..AttachmentFilter::default()
+        };
+        let us = Actor::current()?;
+        let is_at_it = |actor: &Actor| *actor != us && actor.is_live();
+        let since = Instant::now();
+        while since.elapsed() < limit {
+            let leaving = self
+                .host()
+                .store(|store| store.view().attachments(&filter))?;
+            if !leaving
+                .iter()
+                .any(|r| r.actor.as_ref().is_some_and(is_at_it))
+            {
+                break;
+            }
+            // The kernel takes some twenty milliseconds for a cable.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     /// Takes each away, whatever becomes of the others; gives those that are gone now, and

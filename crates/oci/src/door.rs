@@ -277,6 +277,8 @@ impl Oci {
     }
 
     pub(crate) fn detach(&self, container: &ContainerId) -> Result<(), OciError> {
+        self.node
+            .wait_for_detach(container, crate::hook::PATIENCE)?;
         let selector = Selector {
             container: Some(container.clone()),
             ..Selector::default()

@@ -9,25 +9,34 @@ use crate::settings::{DEFAULT_PATH, Settings};
 use crate::{OciError, hosts, report};
 use fairlead_attach::Wanted;
 use fairlead_kernel::{NetNs, Route};
-use fairlead_store::AttachmentFilter;
+use fairlead_store::{Actor, AttachmentFilter};
 use fairlead_types::{ContainerId, Root};
 use ipnet::IpNet;
 use serde::Deserialize;
-use std::io::Read;
+use serde_json::json;
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::str::FromStr;
+use std::time::Duration;
 use tracing::{debug, info, warn};
 
 /// How long the state of a container may be, in bytes.
 const MAX_STATE: u64 = 4 << 20;
+/// How long to wait for what the container had in its last run to be gone.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a hook does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookCommand {
     /// Gives the container its interfaces.
     Add,
-    /// Takes them away.
+    /// Takes them away: says so in the record, and has another process do it, since the
+    /// kernel takes longer than everything else of a container's end.
     Del,
+    /// Does at once what `del` began.
+    Finish,
     /// Looks whether they are as they were made.
     Check,
 }
@@ -39,6 +48,7 @@ impl FromStr for HookCommand {
         match text.to_ascii_lowercase().as_str() {
             "add" => Ok(Self::Add),
             "del" => Ok(Self::Del),
+            "finish" => Ok(Self::Finish),
             "check" => Ok(Self::Check),
             _ => Err(format!("--command {text:?} is none of add, del, check")),
         }
@@ -104,7 +114,7 @@ fn of(
     let container = ContainerId::new(&state.id)?;
     let settings = match (Settings::read(path), command) {
         // What was taken on is given back whatever became of the file.
-        (Err(_), HookCommand::Del) => Settings::parse(path, "")?,
+        (Err(_), HookCommand::Del | HookCommand::Finish) => Settings::parse(path, "")?,
         (settings, _) => settings?,
     };
     report::begin(&settings, false);
@@ -113,6 +123,7 @@ fn of(
     let done = match command {
         HookCommand::Add => Oci::with(root, settings)?.add(&container, state),
         HookCommand::Del => Oci::by_records(root, settings)?.del(&container, state),
+        HookCommand::Finish => Oci::by_records(root, settings)?.finish(&container),
         HookCommand::Check => Oci::with(root, settings)?.check(&container),
     };
     match &done {
@@ -146,6 +157,7 @@ impl Oci {
         }
         let wanted = self.wanted(&choice)?;
         check_free(&netns, container, &wanted)?;
+        self.node.wait_for_detach(container, PATIENCE)?;
         let _turn = self.turns(&wanted)?;
         let path = PathBuf::from(format!("/proc/{}/ns/net", state.pid));
         for one in &wanted {
@@ -169,9 +181,50 @@ impl Oci {
         if self.node.leave_endpoint(container)? {
             return Ok("it left its endpoint".into());
         }
+        if let Err(error) = self.leave_to_another(container, state) {
+            debug!("[hook] {container}: {error}; it is detached here");
+            return self.finish(container);
+        }
+        Ok("another process detaches it".into())
+    }
+
+    fn finish(&self, container: &ContainerId) -> Result<String, OciError> {
         self.detach(container)?;
         info!("[hook] {container} is detached");
         Ok("detached".into())
+    }
+
+    /// Starts a process that takes everything of a container away, and records that it does,
+    /// before it may. Should it die, `gc` finds what is left.
+    fn leave_to_another(&self, container: &ContainerId, state: &State) -> Result<(), OciError> {
+        let failed = |source| OciError::Bundle {
+            operation: "start",
+            path: "/proc/self/exe".into(),
+            source,
+        };
+        let program = std::env::args_os().next().unwrap_or_default();
+        let mut child = Command::new("/proc/self/exe")
+            .arg0(program)
+            .args(["cni", "--command", "finish", "--config"])
+            .arg(&self.settings.path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        // A child that has ended already is nobody to hand anything to.
+        let actor = Actor::of(child.id()).map_err(failed)?;
+        if let Some(actor) = actor
+            && self.node.hand_detach(container, actor)?
+            && let Some(mut input) = child.stdin.take()
+        {
+            let told = json!({"id": state.id, "bundle": state.bundle, "status": state.status});
+            input
+                .write_all(told.to_string().as_bytes())
+                .map_err(failed)?;
+        }
+        Ok(())
     }
 
     fn check(&self, container: &ContainerId) -> Result<String, OciError> {
@@ -273,6 +326,7 @@ mod tests {
             );
         }
         assert!("ADD".parse::<HookCommand>().is_ok());
+        assert_eq!("finish".parse(), Ok(HookCommand::Finish));
         assert!(
             "gc".parse::<HookCommand>()
                 .unwrap_err()

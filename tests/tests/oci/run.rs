@@ -21,3 +21,26 @@ fn a_container_has_an_address_and_gives_it_back_with_runc() {
 fn a_container_has_an_address_and_gives_it_back_with_crun() {
     a_container_has_an_address_and_gives_it_back(CRUN);
 }
+
+#[test]
+#[ignore]
+fn timing() {
+    let case = Case::new(RUNC);
+    let mut none = vec![];
+    let mut ours = vec![];
+    for _ in 0..12 {
+        let t = std::time::Instant::now();
+        case.docker("run --rm --net none busybox true");
+        none.push(t.elapsed().as_millis());
+        let t = std::time::Instant::now();
+        case.run("--rm busybox true");
+        ours.push(t.elapsed().as_millis());
+    }
+    none.sort();
+    ours.sort();
+    eprintln!("none {:?} {none:?}\nours {:?} {ours:?}", none[6], ours[6]);
+    eprintln!(
+        "{}",
+        case.node.sh("cat /run/docker-cni.log | tail -20").stdout
+    );
+}

@@ -1,0 +1,188 @@
+//! Addresses that are kept: over a stop, over a restart, for another container.
+
+use super::case::{CRUN, Case, RUNC};
+use fairlead_tests::{Place, eventually, patience};
+
+const FIXED: &str = "--label eru.cni/fixed-ip=1";
+
+/// Waits until the engine's container is gone, and takes away what is left of it.
+#[track_caller]
+fn collected(case: &Case) {
+    case.node.sh("fairlead gc").done();
+    case.is_empty();
+    let left = case
+        .node
+        .sh("ls /run/fairlead-root/run/fairlead/netns")
+        .stdout;
+    assert_eq!(left.trim(), "");
+}
+
+fn an_address_is_kept_until_the_container_is_removed(runtime: &str) {
+    let case = Case::new(runtime);
+    case.start("one", FIXED);
+    let address = case.address("one");
+    // Others take the next ones meanwhile.
+    case.docker("stop one");
+    case.node.sh("fairlead gc").done();
+    case.start("two", "");
+    assert_ne!(case.address("two"), address);
+    case.docker("start one");
+    assert_eq!(case.address("one"), address);
+    case.docker("restart -t 0 one");
+    assert_eq!(case.address("one"), address);
+    let pid = case.docker("inspect -f {{.State.Pid}} one");
+    case.node.run(&format!("kill -9 {pid}"));
+    eventually(patience(), || {
+        match case.docker("inspect -f {{.State.Running}} one").as_str() {
+            "false" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    });
+    case.docker("start one");
+    assert_eq!(case.address("one"), address);
+    // The gateway is reached, and the other container.
+    case.docker("exec one ping -c 1 -w 5 10.60.0.1");
+    case.docker(&format!("exec two ping -c 1 -w 5 {address}"));
+    case.docker("rm -f one two");
+    collected(&case);
+}
+
+#[test]
+fn an_address_is_kept_until_the_container_is_removed_with_runc() {
+    an_address_is_kept_until_the_container_is_removed(RUNC);
+}
+
+#[test]
+fn an_address_is_kept_until_the_container_is_removed_with_crun() {
+    an_address_is_kept_until_the_container_is_removed(CRUN);
+}
+
+#[test]
+fn a_specific_address_is_had_and_given_back() {
+    let case = Case::new(RUNC);
+    case.start("one", "--label eru.cni/ipv4=10.60.0.77");
+    assert_eq!(case.address("one"), "10.60.0.77");
+    case.refused(
+        "--rm --label eru.cni/ipv4=10.60.0.77 busybox true",
+        &["10.60.0.77"],
+    );
+    case.docker("restart -t 0 one");
+    assert_eq!(case.address("one"), "10.60.0.77");
+    case.docker("stop one");
+    case.start("two", "-e IPV4=10.60.0.77");
+    assert_eq!(case.address("two"), "10.60.0.77");
+    case.refused(
+        "--rm --label eru.cni/ipv4=10.99.0.7 busybox true",
+        &["10.99.0.7"],
+    );
+    case.docker("rm -f one two");
+    collected(&case);
+}
+
+#[test]
+fn a_kept_address_goes_to_a_container_that_takes_the_place_of_another() {
+    let case = Case::new(RUNC);
+    let kept = format!("{FIXED} --label eru.cni/ipv4=10.60.0.50");
+    case.start("old", &kept);
+    assert_eq!(case.address("old"), "10.60.0.50");
+    let id = case.docker("inspect -f {{.Id}} old");
+    // While it runs nobody else has it.
+    case.refused(
+        &format!("--rm {kept} busybox true"),
+        &["10.60.0.50", "is in use by container", &id],
+    );
+    case.docker("stop old");
+    case.start("new", &kept);
+    assert_eq!(case.address("new"), "10.60.0.50");
+    let failed = case.docker.cli(&case.node, "start old");
+    assert!(failed.stderr.contains("in use by container"), "{failed:?}");
+    // A container that wants it for once borrows it.
+    case.docker("stop new");
+    let seen =
+        case.run("--rm --label eru.cni/ipv4=10.60.0.50 busybox ip -o -4 address show dev eth0");
+    assert!(seen.contains("inet 10.60.0.50/24"), "{seen}");
+    // The first goes, and the address stays for the second.
+    case.docker("rm old");
+    case.node.sh("fairlead gc").done();
+    case.docker("start new");
+    assert_eq!(case.address("new"), "10.60.0.50");
+    case.docker("rm -f new");
+    collected(&case);
+}
+
+#[test]
+fn a_kept_address_outlives_a_reboot() {
+    let case = Case::new(RUNC);
+    case.start("one", FIXED);
+    case.start("two", &format!("{FIXED} --label eru.cni/ipv4=10.60.0.50"));
+    let address = case.address("one");
+    case.docker("stop one two");
+    reboot(&case);
+    // Nobody gets them meanwhile.
+    case.start("other", "");
+    assert_ne!(case.address("other"), address);
+    case.refused(
+        "--rm --label eru.cni/network=back -e IPV4=x busybox true",
+        &["IPV4"],
+    );
+    case.docker("start one two");
+    assert_eq!(case.address("one"), address);
+    assert_eq!(case.address("two"), "10.60.0.50");
+    case.docker("exec one ping -c 1 -w 5 10.60.0.50");
+    case.docker("rm -f one two other");
+    collected(&case);
+}
+
+/// What a reboot of the machine does: namespaces and links are gone, and the boot's id is
+/// another.
+fn reboot(case: &Case) {
+    let netns = "/run/fairlead-root/run/fairlead/netns";
+    let line = format!("for n in $(ls {netns}); do umount {netns}/$n; done; rm -rf {netns}");
+    case.node.sh(&line).done();
+    case.node.sh("ip link delete brback").done();
+    let boot = "UPDATE meta SET boot = 'another'";
+    let line = format!("sqlite3 /run/fairlead-root/var/lib/fairlead/node.db \"{boot}\"");
+    case.node.sh(&line).done();
+}
+
+#[test]
+fn a_kept_address_stays_with_a_container_that_its_engine_starts_again() {
+    let mut case = Case::new(RUNC);
+    case.start("one", &format!("{FIXED} --restart=always"));
+    let address = case.address("one");
+    let pid = |case: &Case| case.docker("inspect -f {{.State.Pid}} one");
+    let before = pid(&case);
+    case.node.run(&format!("kill -9 {before}"));
+    let is_back = |case: &Case, before: &str| {
+        eventually(patience(), || match pid(case) {
+            now if now != before && now != "0" => Ok(()),
+            now => Err(now),
+        });
+        assert_eq!(case.address("one"), address);
+    };
+    is_back(&case, &before);
+    let before = pid(&case);
+    case.docker.kill();
+    case.docker.start_again(&case.node);
+    is_back(&case, &before);
+    case.docker("rm -f one");
+    collected(&case);
+}
+
+#[test]
+fn a_container_that_cannot_be_made_keeps_no_address() {
+    let case = Case::new(RUNC);
+    let ran = case.docker.cli(
+        &case.node,
+        &format!("run --rm --runtime barrel-cni --net none {FIXED} busybox no-such-program"),
+    );
+    assert!(ran.stderr.contains("no-such-program"), "{ran:?}");
+    assert_eq!(ran.status, Some(127), "as without us: {ran:?}");
+    collected(&case);
+    // Nor does one whose network cannot be.
+    case.refused(
+        &format!("--rm {FIXED} --label eru.cni/network=none busybox true"),
+        &["none"],
+    );
+    collected(&case);
+}
