@@ -36,6 +36,7 @@ bench: deps build ## measure against the reference plugins and the kernel's floo
 	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-size
 	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-dns
 	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-docker
+	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-oci
 
 install: build ## install the binary and its names below PREFIX (default /usr/local)
 	install -D -m 0755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/fairlead

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod message;
+mod quartiles;
+mod turns;
 
 pub mod dns;
 pub mod docker;
@@ -15,6 +17,7 @@ pub mod goals;
 pub mod inside;
 pub mod machine;
 pub mod memory;
+pub mod oci;
 pub mod prepare;
 pub mod program;
 pub mod report;

@@ -1,7 +1,7 @@
 //! Many containers at once.
 
 use super::engine::{Engine, Who};
-use super::turns;
+use crate::turns::turns;
 use anyhow::{Context, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;

@@ -3,11 +3,11 @@
 use super::calls::Calls;
 use super::engine::Who;
 use super::many::{Many, WORKERS};
-use super::quartiles::{Quartiles, cell};
 use super::traffic::Rates;
 use super::{Extent, Findings};
 use crate::goals::Limit;
 use crate::machine;
+use crate::quartiles::{Quartiles, cell};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! How long `docker run --rm` takes, as a person types it.
 
 use super::engine::{Engine, Who};
-use super::turns;
+use crate::turns::turns;
 use anyhow::Result;
 use std::time::Instant;
 

@@ -2,7 +2,7 @@
 //! containers' namespaces.
 
 use super::engine::{Engine, Who};
-use super::turns;
+use crate::turns::turns;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::process::{Child, Command, Stdio};

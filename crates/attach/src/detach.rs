@@ -68,6 +68,21 @@ impl Node {
         all(errors).map(|()| Detached { owners })
     }
 
+    /// The same for everything that another process handed to this one by
+    /// [`Node::hand_detach`], without the agent: for that one this process is at it.
+    ///
+    /// # Errors
+    /// As [`Node::detach`].
+    pub fn finish_detach(&self, container: &ContainerId) -> Result<Detached, AttachError> {
+        let selector = Selector {
+            container: Some(container.clone()),
+            ..Selector::default()
+        };
+        let (owners, errors) = self.detach_all(self.selected(&selector, None)?);
+        self.host().fold_log()?;
+        all(errors).map(|()| Detached { owners })
+    }
+
     /// For the agent: does what a detach asked it. What cannot be finished is among the
     /// errors of the answer.
     ///

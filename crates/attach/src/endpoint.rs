@@ -10,9 +10,9 @@ use fairlead_cni::ConfList;
 use fairlead_cni::runtime::AttachmentParams;
 use fairlead_kernel::{NetNs, Route};
 use fairlead_store::{
-    Actor, Connected, Endpoint, EndpointPlace, NetnsRef, StoreError, Tenant, Tx, View,
+    Actor, Connected, Endpoint, EndpointPlace, Identity, NetnsRef, StoreError, Tenant, Tx, View,
 };
-use fairlead_types::{ContainerId, IfName, NetworkName, Owner};
+use fairlead_types::{ContainerId, IfName, Naming, NetworkName, Owner};
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
@@ -301,9 +301,29 @@ impl Node {
         };
         let is_tenant = |t: &Tenant| t.container == *container;
         if endpoint.tenant.as_ref().is_some_and(is_tenant) {
+            self.forget_names(&endpoint)?;
             self.change_endpoint(container, |endpoint| endpoint.tenant = None)?;
         }
         Ok(true)
+    }
+
+    /// What nobody runs with has no name, and no object.
+    fn forget_names(&self, endpoint: &Endpoint) -> Result<(), AttachError> {
+        let nobody = Identity {
+            id: endpoint.owner.as_str(),
+            netns: None,
+            object: None,
+            naming: &Naming::default(),
+        };
+        self.host().store(|store| {
+            store.write(|tx| {
+                for place in &endpoint.places {
+                    tx.identify_attachment(&endpoint.owner_at(place), &nobody)?;
+                }
+                Ok(())
+            })
+        })?;
+        Ok(())
     }
 
     /// Says that a container is no more: what was kept for nobody else goes. Without an

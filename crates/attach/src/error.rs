@@ -116,6 +116,30 @@ pub enum AttachError {
         /// Who has it.
         by: ContainerId,
     },
+    /// Nobody has the address.
+    #[error("{address}: nobody has it on this node; 'fairlead ip ls' lists what is given out")]
+    NotHeld {
+        /// The address.
+        address: IpAddr,
+    },
+    /// A container uses the address.
+    #[error("{address} is in use by {owner}; stop the container first, or give --force")]
+    InUse {
+        /// The address.
+        address: IpAddr,
+        /// Whose it is.
+        owner: Box<Owner>,
+    },
+    /// The network does not give that address out.
+    #[error("{address} is in none of the ranges of network {network}: {}", list(.ranges))]
+    OutsideRanges {
+        /// The address.
+        address: IpAddr,
+        /// The network.
+        network: NetworkName,
+        /// Its ranges.
+        ranges: Vec<IpNet>,
+    },
     /// A detach of everything.
     #[error(
         "detach: say which attachments are meant: a network, a container, a namespace or an object"

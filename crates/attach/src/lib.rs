@@ -5,6 +5,7 @@
 //! knows which door asked.
 #![forbid(unsafe_code)]
 
+mod address;
 mod attach;
 mod cache;
 mod detach;
@@ -20,6 +21,7 @@ mod request;
 mod restore;
 mod turn;
 
+pub use address::{Held, Look};
 pub use cache::StoreCache;
 pub use detach::{Detached, Selector};
 pub use doctor::{Finding, Severity};

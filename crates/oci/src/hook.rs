@@ -189,7 +189,7 @@ impl Oci {
     }
 
     fn finish(&self, container: &ContainerId) -> Result<String, OciError> {
-        self.detach(container)?;
+        self.node.finish_detach(container)?;
         info!("[hook] {container} is detached");
         Ok("detached".into())
     }

@@ -1,6 +1,6 @@
 //! Addresses that are kept: over a stop, over a restart, for another container.
 
-use super::case::{CRUN, Case, RUNC};
+use super::case::{CRUN, Case, NET_D, RUNC};
 use fairlead_tests::{Place, eventually, patience};
 
 const FIXED: &str = "--label eru.cni/fixed-ip=1";
@@ -184,5 +184,71 @@ fn a_container_that_cannot_be_made_keeps_no_address() {
         &format!("--rm {FIXED} --label eru.cni/network=none busybox true"),
         &["none"],
     );
+    collected(&case);
+}
+
+#[test]
+fn an_address_is_shown_checked_held_back_and_given_free_by_hand() {
+    let case = Case::new(RUNC);
+    case.node
+        .sh(&format!("fairlead node set --kw cni.config={NET_D}"))
+        .silent();
+    let ip = |line: &str| case.node.sh(&format!("fairlead ip {line}"));
+    // One that is held back is nobody's.
+    ip("assign 10.60.0.2 --network back").done();
+    assert!(
+        ip("assign 10.60.0.2 --network back")
+            .stderr
+            .contains("10.60.0.2")
+    );
+    let outside = ip("assign 10.61.0.2 --network back");
+    assert!(outside.stderr.contains("10.60.0.0/24"), "{outside:?}");
+    assert!(
+        ip("assign 10.60.0.9 --network nonet")
+            .stderr
+            .contains("nonet")
+    );
+    let id = case.start("one", FIXED);
+    assert_eq!(case.address("one"), "10.60.0.3");
+    case.refused(
+        "--rm --label eru.cni/ipv4=10.60.0.2 busybox true",
+        &["10.60.0.2"],
+    );
+    let shown = ip("show 10.60.0.3 -o json").json();
+    assert_eq!(
+        (&shown[0]["container"], &shown[0]["used_by"]),
+        (&id.clone().into(), &id.clone().into())
+    );
+    assert_eq!(
+        (&shown[0]["live"], &shown[0]["kept_for"][0]),
+        (&true.into(), &id.clone().into())
+    );
+    assert_eq!(ip("check 10.60.0.3").status, Some(0));
+    // Somebody takes it away behind our back.
+    let pid = case.docker("inspect -f {{.State.Pid}} one");
+    case.node.run(&format!(
+        "nsenter --target {pid} --net -- ip address flush dev eth0"
+    ));
+    let wrong = ip("check 10.60.0.3");
+    assert_eq!(wrong.status, Some(3), "{wrong:?}");
+    assert!(
+        wrong.stdout.contains("does not have the address"),
+        "{wrong:?}"
+    );
+    let used = ip("release 10.60.0.3");
+    assert!(
+        used.stderr.contains("is in use by") && used.stderr.contains("--force"),
+        "{used:?}"
+    );
+    case.docker("stop one");
+    assert!(ip("release 10.60.0.3").done().contains("10.60.0.3"));
+    assert!(ip("show 10.60.0.3").stderr.contains("nobody has it"));
+    assert_eq!(ip("release 10.60.0.3").status, Some(1));
+    assert!(ip("release 10.60.0.2").done().contains("is free"));
+    case.is_empty();
+    // Its container gets another endpoint.
+    case.docker("start one");
+    assert_eq!(case.addresses("one", "eth0").len(), 1);
+    case.docker("rm -f one");
     collected(&case);
 }

@@ -4,7 +4,9 @@
 use crate::engine::found::Inspected;
 use crate::{Door, DoorError};
 use fairlead_attach::Node;
-use fairlead_store::{Attachment, AttachmentState, Identity, NetnsRef, Port};
+use fairlead_store::{
+    Attachment, AttachmentFilter, AttachmentState, Identity, NetnsRef, Port, Tenant,
+};
 use fairlead_types::{
     ContainerId, Expose, HostName, Naming, ObjectName, PortNames, Protocol, Root,
 };
@@ -177,20 +179,80 @@ impl Door {
                 note(&node, found.id(), &who, netns.as_ref(), record)?;
             }
         }
+        for record in by_runtime(&node, found.id())? {
+            ours = true;
+            note(&node, found.id(), &who, None, &record)?;
+        }
         let wrong = format!("container {}: label {}", found.name(), who.wrong.join("; "));
         let wrong = (ours && !who.wrong.is_empty()).then_some(wrong);
         self.problems.set(&labels_of(found.id()), wrong);
         Ok(whole)
     }
 
+    /// Whether a container has its interfaces by the runtime in front of the engine's own,
+    /// and not by an endpoint of the engine's.
+    pub(super) fn is_by_runtime(&self, id: &str) -> Result<bool, DoorError> {
+        Ok(!by_runtime(&self.ground.node(), id)?.is_empty())
+    }
+
     /// Forgets what is kept for a container that is gone.
     pub(super) fn forget_container(&self, id: &str) -> Result<(), DoorError> {
         self.problems.forget(&labels_of(id));
         let node = self.ground.node();
+        if let Ok(container) = ContainerId::new(id) {
+            node.forget_endpoint(&container)?;
+        }
         node.host()
             .store(|store| store.write(|tx| tx.forget_resting_of(id)))?;
         Ok(())
     }
+}
+
+/// The records of a container that the runtime in front of the engine's own has made: under
+/// its own id, or under that of the container whose endpoint it has.
+fn by_runtime(node: &Node, id: &str) -> Result<Vec<Attachment>, DoorError> {
+    let Ok(container) = ContainerId::new(id) else {
+        return Ok(Vec::new());
+    };
+    let records = node.host().store(|store| {
+        store.read(|view| {
+            let endpoint = view.endpoint_of(&container)?;
+            let is_tenant = |t: &Tenant| t.container == container;
+            let owner = match endpoint {
+                Some(endpoint) if endpoint.tenant.as_ref().is_some_and(is_tenant) => endpoint.owner,
+                Some(_) => return Ok(Vec::new()),
+                None => container.clone(),
+            };
+            view.attachments(&AttachmentFilter {
+                container: Some(&owner),
+                state: Some(AttachmentState::Ready),
+                ..AttachmentFilter::default()
+            })
+        })
+    })?;
+    Ok(records)
+}
+
+/// The ids of those that have something and no name yet, of whichever engine.
+pub(super) fn nameless(node: &Node) -> Result<Vec<String>, DoorError> {
+    let (records, endpoints) = node.host().store(|store| {
+        store.read(|view| {
+            let all = AttachmentFilter {
+                state: Some(AttachmentState::Ready),
+                ..AttachmentFilter::default()
+            };
+            Ok((view.attachments(&all)?, view.endpoints()?))
+        })
+    })?;
+    let nameless = records.into_iter().filter(|record| record.object.is_none());
+    let who = |record: Attachment| {
+        let owner = record.owner.container;
+        match endpoints.iter().find(|endpoint| endpoint.owner == owner) {
+            Some(endpoint) => endpoint.tenant.as_ref().map(|t| t.container.to_string()),
+            None => Some(owner.to_string()),
+        }
+    };
+    Ok(nameless.filter_map(who).collect())
 }
 
 /// Under which name wrong labels are told.

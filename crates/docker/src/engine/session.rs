@@ -159,7 +159,14 @@ impl Session {
         match &event {
             Event::Container { id, step } => match step {
                 Step::Renamed => self.asking.want(id),
-                Step::Started => self.asking.started(id),
+                Step::Started => {
+                    self.asking.started(id);
+                    let id = id.clone();
+                    self.beside(move |follower| {
+                        let by_runtime = follower.door.is_by_runtime(&id).unwrap_or_default();
+                        Done::Tidied(by_runtime.then_some(id).into_iter().collect())
+                    });
+                }
                 Step::Destroyed => {
                     self.asking.gone(id);
                     let id = id.clone();

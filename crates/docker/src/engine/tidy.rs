@@ -120,6 +120,13 @@ impl Door {
                 }
             }
         }
+        let listed = look.containers();
+        let nameless = crate::engine::identity::nameless(&node)?;
+        unknown.extend(
+            nameless
+                .into_iter()
+                .filter(|id| listed.contains(id.as_str())),
+        );
         Ok(unknown.into_iter().collect())
     }
 

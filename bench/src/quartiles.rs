@@ -4,17 +4,17 @@ use std::fmt;
 
 /// What a row of measurements comes to.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Quartiles {
+pub(crate) struct Quartiles {
     /// A quarter of them is less.
-    pub(super) low: f64,
-    pub(super) median: f64,
+    pub(crate) low: f64,
+    pub(crate) median: f64,
     /// A quarter of them is more.
-    pub(super) high: f64,
+    pub(crate) high: f64,
 }
 
 impl Quartiles {
     /// Of numbers in any order; none of no number.
-    pub(super) fn of(numbers: &[f64]) -> Option<Self> {
+    pub(crate) fn of(numbers: &[f64]) -> Option<Self> {
         let mut sorted = numbers.to_vec();
         sorted.sort_by(f64::total_cmp);
         let last = sorted.len().checked_sub(1)?;
@@ -31,13 +31,13 @@ impl Quartiles {
     }
 
     /// Of the ratios of measurements that belong to the same round.
-    pub(super) fn of_ratios(ones: &[f64], others: &[f64]) -> Option<Self> {
+    pub(crate) fn of_ratios(ones: &[f64], others: &[f64]) -> Option<Self> {
         let ratios = ones.iter().zip(others).map(|(one, other)| one / other);
         Self::of(&ratios.collect::<Vec<_>>())
     }
 
     /// Of the differences of measurements that belong to the same round.
-    pub(super) fn of_differences(ones: &[f64], others: &[f64]) -> Option<Self> {
+    pub(crate) fn of_differences(ones: &[f64], others: &[f64]) -> Option<Self> {
         let differences = ones.iter().zip(others).map(|(one, other)| one - other);
         Self::of(&differences.collect::<Vec<_>>())
     }
@@ -53,7 +53,7 @@ impl fmt::Display for Quartiles {
 }
 
 /// A cell of a table.
-pub(super) fn cell(quartiles: Option<Quartiles>, digits: usize) -> String {
+pub(crate) fn cell(quartiles: Option<Quartiles>, digits: usize) -> String {
     quartiles.map_or("-".to_owned(), |q| format!("{q:.digits$}"))
 }
 
