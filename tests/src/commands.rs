@@ -32,6 +32,19 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// Runs a command to its end; `line` is what was typed.
+    #[track_caller]
+    pub(crate) fn of(line: &str, command: &mut Command) -> Self {
+        let output = command.output();
+        let output = output.unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+        Self {
+            line: line.to_owned(),
+            stdout: String::from_utf8(output.stdout).expect("output is text"),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            status: output.status.code(),
+        }
+    }
+
     /// What it printed.
     ///
     /// # Panics
@@ -138,14 +151,7 @@ impl Node {
     /// Types `line`, for a shell.
     #[track_caller]
     pub fn sh(&self, line: &str) -> Ran {
-        let output = self.shell(line).output();
-        let output = output.unwrap_or_else(|e| panic!("cannot start a shell: {e}"));
-        Ran {
-            line: line.to_owned(),
-            stdout: String::from_utf8(output.stdout).expect("output is text"),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            status: output.status.code(),
-        }
+        Ran::of(line, &mut self.shell(line))
     }
 
     /// The same, not yet started.

@@ -1,8 +1,11 @@
 //! Podman's API service on a node, with an image.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::cgroups::Cgroups;
+use crate::commands::Ran;
 use crate::daemon::Daemon;
 use crate::docker;
 use crate::node::Node;
@@ -19,7 +22,7 @@ const SETTINGS: &str = "[containers]\n\
 pub struct Podman {
     /// The process.
     pub daemon: Daemon,
-    _cgroups: Cgroups,
+    cgroups: Cgroups,
 }
 
 impl Podman {
@@ -43,28 +46,24 @@ impl Podman {
         // Podman's locks are there, and a first start frees all of them: those of the
         // services on other nodes, too.
         node.run("mount -t tmpfs none /dev/shm");
-        let data = cgroups.folder().join("data");
-        let mut command = cgroups.command(node, "podman");
+        let mut command = podman(node, &cgroups);
         command
-            .args(["--root", &data.to_string_lossy()])
-            .args([
-                "--runroot",
-                "/run/podman-storage",
-                "--cgroup-manager=cgroupfs",
-            ])
-            .args(["--runtime=crun", "--events-backend=none"])
-            .args(["system", "service", "--time=0"])
-            .arg(format!("unix://{}", Self::SOCKET))
-            .env("CONTAINERS_CONF", settings);
+            .args(["--runtime=crun", "system", "service", "--time=0"])
+            .arg(format!("unix://{}", Self::SOCKET));
         let daemon = Daemon::start(&command, "podman", &node.path("/run/podman.log"));
         docker::wait_for(node, Self::SOCKET, &daemon);
         // As a name without a registry is read by who speaks Docker's API.
         let image = format!("docker.io/library/{}", Self::IMAGE);
         docker::import(node, Self::SOCKET, &cgroups, &image);
-        Self {
-            daemon,
-            _cgroups: cgroups,
-        }
+        Self { daemon, cgroups }
+    }
+
+    /// Types `podman LINE` at the node, words separated by spaces, beside the service.
+    #[track_caller]
+    pub fn cli(&self, node: &Node, line: &str) -> Ran {
+        let mut command = podman(node, &self.cgroups);
+        command.args(line.split_whitespace());
+        Ran::of(line, &mut command)
     }
 
     /// What the service answers to a GET of Docker's API; null if there is no such thing.
@@ -82,6 +81,18 @@ impl Podman {
     pub fn run_foreign(node: &Node, name: &str) {
         docker::run_foreign(node, Self::SOCKET, name, Self::IMAGE);
     }
+}
+
+/// Podman with its storage in the folder, started in the part.
+fn podman(node: &Node, cgroups: &Cgroups) -> Command {
+    let data = cgroups.folder().join("data");
+    let mut command = cgroups.command(node, "podman");
+    command
+        .args(["--root", &data.to_string_lossy()])
+        .args(["--runroot", "/run/podman-storage"])
+        .args(["--cgroup-manager=cgroupfs", "--events-backend=none"])
+        .env("CONTAINERS_CONF", cgroups.folder().join("containers.conf"));
+    command
 }
 
 #[cfg(test)]

@@ -31,15 +31,11 @@ pub(super) struct Proxied {
 }
 
 pub(super) fn run(engine: &Engine<'_>, extent: Extent) -> Result<Proxied> {
-    let mut command = engine.node.command("fairlead");
-    command.args([
-        "proxy",
-        "--enable-cni",
-        "--cni-config",
-        "/run/ours/cni.yaml",
-    ]);
-    command.args(["-D", &format!("unix://{}", Docker::SOCKET)]);
-    command.args(["-H", &format!("unix://{SOCKET}")]);
+    let line = format!(
+        "BARREL_RUNTIME=ours exec fairlead proxy --enable-cni --cni-config /run/ours/cni.yaml -D unix://{} -H unix://{SOCKET}",
+        Docker::SOCKET
+    );
+    let command = engine.node.shell(&line);
     let proxy = Daemon::start(&command, "proxy", &engine.node.path("/run/proxy.log"));
     let sockets = [Docker::SOCKET, SOCKET].map(|inside| engine.node.path(inside));
     eventually(patience(), || {
@@ -51,9 +47,11 @@ pub(super) fn run(engine: &Engine<'_>, extent: Extent) -> Result<Proxied> {
     }
     let list = lists(&sockets, extent.calls)?;
     for at in 0..LISTED {
-        let line =
-            format!("-H unix://{SOCKET} run -d --network ours --name on{at} busybox sleep 100000");
-        engine.docker(&line).context("a container by the proxy")?;
+        let line = format!(
+            "DOCKER_CONFIG=/run/docker-client docker -H unix://{SOCKET} run -d --network ours \
+             --name on{at} busybox sleep 100000"
+        );
+        engine.sh(&line).context("a container by the proxy")?;
     }
     let changed = lists(&sockets, extent.calls)?;
     let image = image(engine, extent.image)?;

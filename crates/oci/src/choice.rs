@@ -16,7 +16,7 @@ pub struct Choice {
     /// The networks, in order; the default one where it is empty.
     pub networks: Vec<NetworkName>,
     /// The pool of addresses.
-    pub pool: Option<String>,
+    pub pool: Option<Pool>,
     /// The addresses, at most one of a family, on the first network.
     pub addresses: Vec<IpAddr>,
     /// The hardware address of the first interface.
@@ -27,6 +27,15 @@ pub struct Choice {
     pub ports: Option<Value>,
     /// More of `CNI_ARGS`.
     pub args: Vec<(String, String)>,
+}
+
+/// A pool of addresses that a container names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// The annotation, label or variable that says so.
+    pub key: String,
 }
 
 impl Choice {
@@ -64,7 +73,8 @@ impl Choice {
             }
         }
         if let Some((key, value)) = said.value(keys::IPPOOL, Some("IPPOOL")) {
-            choice.pool = Some(word(&key, value)?).filter(|pool| !pool.is_empty());
+            let name = word(&key, value)?;
+            choice.pool = (!name.is_empty()).then_some(Pool { name, key });
         }
         for (key, variable, v4) in [(keys::IPV4, Some("IPV4"), true), (keys::IPV6, None, false)] {
             if let Some((key, value)) = said.value(key, variable) {
@@ -212,7 +222,10 @@ mod tests {
         assert_eq!(all.addresses, ["10.1.0.1".parse::<IpAddr>().unwrap()]);
         let names: Vec<_> = all.networks.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["a", "b"]);
-        assert_eq!(all.pool.as_deref(), Some("c"));
+        assert_eq!(
+            all.pool.map(|pool| (pool.name, pool.key)),
+            Some(("c".to_owned(), "IPPOOL".to_owned()))
+        );
         assert!(all.fixed, "the variable keeps it whatever it says");
         let label = choose(json!({}), json!({"eru.cni/ipv4": "10.1.0.2"}), &env).unwrap();
         assert_eq!(label.addresses, ["10.1.0.2".parse::<IpAddr>().unwrap()]);

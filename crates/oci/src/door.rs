@@ -152,24 +152,24 @@ impl Oci {
             return Ok(named);
         };
         if named.is_empty() && self.settings.pool_mode == PoolMode::Name {
-            return Ok(vec![self.find(&NetworkName::new(pool)?)?]);
+            return Ok(vec![self.find(&NetworkName::new(&pool.name)?)?]);
         }
         let base = match named.is_empty() {
             false => named.remove(0),
             true => match (self.default_list(), self.settings.pool_mode) {
                 (Ok(list), _) => list,
                 (Err(error), PoolMode::CalicoPool) => return Err(error),
-                (Err(_), _) => return Ok(vec![self.find(&NetworkName::new(pool)?)?]),
+                (Err(_), _) => return Ok(vec![self.find(&NetworkName::new(&pool.name)?)?]),
             },
         };
         let is_calicos = base.plugins.first().and_then(|p| p.ipam_type()) == Some("calico-ipam");
         let first = match is_calicos || self.settings.pool_mode == PoolMode::CalicoPool {
-            true => with_pool(base, pool)?,
-            false if choice.networks.is_empty() => self.find(&NetworkName::new(pool)?)?,
+            true => with_pool(base, &pool.name)?,
+            false if choice.networks.is_empty() => self.find(&NetworkName::new(&pool.name)?)?,
             false => {
                 return Err(OciError::Choice {
-                    key: crate::keys::IPPOOL.into(),
-                    value: pool.clone(),
+                    key: pool.key.clone(),
+                    value: pool.name.clone(),
                     reason: format!("network {} has no pools", base.name),
                 });
             }
@@ -315,7 +315,7 @@ fn home(bundle: &Bundle) -> Option<PathBuf> {
 fn arguments(choice: &Choice) -> Vec<(String, String)> {
     let mut args = vec![("IgnoreUnknown".to_owned(), "1".to_owned())];
     if let Some(pool) = &choice.pool {
-        args.push(("IPPOOL".into(), pool.clone()));
+        args.push(("IPPOOL".into(), pool.name.clone()));
     }
     args.extend(choice.args.iter().cloned());
     args

@@ -14,12 +14,13 @@ use fairlead_types::{ContainerId, Root};
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::json;
+use std::fs::TryLockError;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 /// How long the state of a container may be, in bytes.
@@ -134,7 +135,8 @@ fn of(
 }
 
 impl Oci {
-    fn add(&self, container: &ContainerId, state: &State) -> Result<String, OciError> {
+    fn add(&mut self, container: &ContainerId, state: &State) -> Result<String, OciError> {
+        let since = Instant::now();
         let bundle = Bundle::read(&state.bundle)?;
         // The wrapper has given it a namespace with everything in it.
         if self.node.find_endpoint(container, &[])?.is_some() {
@@ -159,6 +161,13 @@ impl Oci {
         check_free(&netns, container, &wanted)?;
         self.node.wait_for_detach(container, PATIENCE)?;
         let _turn = self.turns(&wanted)?;
+        let taken = since.elapsed();
+        if taken > self.settings.hook_timeout / 10 {
+            // Who had to wait has less time for its plugins.
+            let limit = self.settings.plugin_limit_after(taken);
+            self.node
+                .use_programs(self.node.plugin_path().to_vec(), limit);
+        }
         let path = PathBuf::from(format!("/proc/{}/ns/net", state.pid));
         for one in &wanted {
             self.node.clear_leftovers(container, one);
@@ -258,7 +267,8 @@ impl Oci {
     }
 
     /// Plugins of other makers are run for one container of a network at a time: some are
-    /// in each other's way. The files of these locks stay.
+    /// in each other's way. The files of these locks stay. One that hangs is not waited for
+    /// to the end of the hook, which would be no message.
     fn turns(&self, wanted: &[Wanted]) -> Result<Vec<std::fs::File>, OciError> {
         let mut names: Vec<&str> = Vec::new();
         for one in wanted.iter().filter(|one| !one.has_only_built_in()) {
@@ -266,6 +276,7 @@ impl Oci {
         }
         // In one order, so that nobody waits in a circle.
         names.sort_unstable();
+        let (since, limit) = (Instant::now(), self.settings.plugin_limit());
         let lock = |name: &str| -> std::io::Result<std::fs::File> {
             let dir = self.node.host().root().make_run()?;
             let path = dir.join(format!("cni-{name}.lock"));
@@ -273,8 +284,20 @@ impl Oci {
                 .create(true)
                 .append(true)
                 .open(path)?;
-            file.lock()?;
-            Ok(file)
+            loop {
+                match file.try_lock() {
+                    Ok(()) => return Ok(file),
+                    Err(TryLockError::Error(error)) => return Err(error),
+                    Err(TryLockError::WouldBlock) if since.elapsed() > limit => {
+                        let told = format!(
+                            "network {name}: the plugins of another container are not done after {limit:?}"
+                        );
+                        return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, told));
+                    }
+                    // A plugin takes some ten milliseconds at least.
+                    Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
+                }
+            }
         };
         let failed = |source| OciError::Bundle {
             operation: "lock plugins below",

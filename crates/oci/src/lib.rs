@@ -19,7 +19,7 @@ mod report;
 mod settings;
 pub mod wrapper;
 
-pub use choice::Choice;
+pub use choice::{Choice, Pool};
 pub use door::{Attached, Oci};
 pub use error::OciError;
 pub use keys::is_fixed;

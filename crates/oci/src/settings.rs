@@ -228,7 +228,15 @@ impl Settings {
     /// must have ended.
     #[must_use]
     pub fn plugin_limit(&self) -> Duration {
-        self.hook_timeout * 2 / 3
+        self.plugin_limit_after(Duration::ZERO)
+    }
+
+    /// The same for a hook that has taken so long already.
+    #[must_use]
+    pub fn plugin_limit_after(&self, taken: Duration) -> Duration {
+        let left = self.hook_timeout.saturating_sub(taken) * 2 / 3;
+        // In whole milliseconds, for it is told.
+        Duration::from_millis(left.as_millis().try_into().unwrap_or(u64::MAX))
     }
 }
 
@@ -340,6 +348,8 @@ mod tests {
             assert_eq!(settings.hook_stage, HookStage::CreateRuntime);
             assert!(settings.env_keys && settings.label_keys);
             assert!(settings.plugin_limit() < settings.hook_timeout);
+            let late = settings.plugin_limit_after(Duration::from_secs(57));
+            assert_eq!(late, Duration::from_secs(2));
         }
     }
 

@@ -98,7 +98,13 @@ impl Docker {
     /// Types `docker LINE` at the node, for a shell: the command line of the same release.
     #[track_caller]
     pub fn cli(&self, node: &Node, line: &str) -> Ran {
-        node.sh(&format!("{} {line}", self.client()))
+        self.cli_at(node, Self::SOCKET, line)
+    }
+
+    /// The same, where another socket leads to the daemon.
+    #[track_caller]
+    pub fn cli_at(&self, node: &Node, socket: &str, line: &str) -> Ran {
+        node.sh(&format!("{} {line}", self.client(socket)))
     }
 
     /// The same; returns what it printed, without blanks around.
@@ -113,16 +119,24 @@ impl Docker {
     /// Types `docker compose LINE` in a folder of the node, which has the project's file.
     #[track_caller]
     pub fn compose(&self, node: &Node, folder: &str, line: &str) -> Ran {
-        node.sh(&format!("cd {folder} && {} compose {line}", self.client()))
+        self.compose_at(node, Self::SOCKET, folder, line)
     }
 
+    /// The same, where another socket leads to the daemon.
     #[track_caller]
-    fn client(&self) -> String {
+    pub fn compose_at(&self, node: &Node, socket: &str, folder: &str, line: &str) -> Ran {
+        let client = self.client(socket);
+        node.sh(&format!("cd {folder} && {client} compose {line}"))
+    }
+
+    /// How a shell starts the command line on another socket.
+    #[must_use]
+    #[track_caller]
+    pub fn client(&self, socket: &str) -> String {
         format!(
-            "DOCKER_CONFIG={} {} -H unix://{}",
+            "DOCKER_CONFIG={} {} -H unix://{socket}",
             Self::CLIENT_SETTINGS,
-            self.plan.release.client(),
-            Self::SOCKET
+            self.plan.release.client()
         )
     }
 

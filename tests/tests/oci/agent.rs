@@ -1,7 +1,7 @@
 //! What the agent adds: names, and addresses that are free once their container is removed.
 
 use super::case::{Case, RUNC};
-use fairlead_tests::{Agent, Place, eventually, patience};
+use fairlead_tests::{Agent, eventually, patience};
 
 /// The address that a name has, empty where it has none.
 #[track_caller]

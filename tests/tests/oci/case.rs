@@ -34,12 +34,14 @@ impl Case {
         let node = Node::new();
         node.sh("mkdir -p /run/bin && fairlead install --links /run/bin")
             .done();
+        // Settings that cannot be read have their logs at the usual places.
+        node.run("mount -t tmpfs none /var/log");
         node.write(SETTINGS, &settings(runtime, ""));
         node.write(&format!("{NET_D}/README"), "no configuration");
         let daemon = json!({"runtimes": {"barrel-cni": {
             "path": "/run/bin/eru-barrel-cni",
             "runtimeArgs": ["oci", "--config", SETTINGS, "--"],
-        }}});
+        }, "crun": {"path": CRUN}}});
         node.write("/run/daemon.json", &daemon.to_string());
         let plan = plan.extra(&["--config-file=/run/daemon.json"]);
         let docker = plan.start(&node);
@@ -121,6 +123,58 @@ impl Case {
         all[0].split('/').next().unwrap_or_default().to_owned()
     }
 
+    /// The settings of the runtime anew: what follows reads these.
+    #[track_caller]
+    pub(crate) fn set(&self, runtime: &str, more: &str) {
+        self.node.write(SETTINGS, &settings(runtime, more));
+    }
+
+    /// The node with all that a first container makes, for comparisons.
+    #[track_caller]
+    pub(crate) fn warm(&self) -> Vec<String> {
+        self.run("--rm busybox true");
+        self.is_empty();
+        self.node.sh("fairlead gc").done();
+        self.node.world()
+    }
+
+    /// After a garbage collection nothing of any container is left, and all is as it was.
+    #[track_caller]
+    pub(crate) fn is_as(&self, before: &[String], what: &str) {
+        self.node.sh("fairlead gc").done();
+        self.is_empty();
+        self.node.is_as_before(before, what);
+    }
+
+    /// Waits until a container is in this state, such as `exited`.
+    #[track_caller]
+    pub(crate) fn becomes(&self, name: &str, state: &str) {
+        let line = format!("inspect -f {{{{.State.Status}}}} {name}");
+        eventually(patience(), || match self.docker(&line) {
+            now if now == state => Ok(()),
+            now => Err(now),
+        });
+    }
+
+    /// The process of a container.
+    #[track_caller]
+    pub(crate) fn pid(&self, name: &str) -> String {
+        self.docker(&format!("inspect -f {{{{.State.Pid}}}} {name}"))
+    }
+
+    /// Ends a container's first process at once, as the kernel does where memory is short.
+    #[track_caller]
+    pub(crate) fn kill(&self, name: &str) {
+        self.node.run(&format!("kill -9 {}", self.pid(name)));
+    }
+
+    /// How many interfaces the product says that containers have.
+    #[track_caller]
+    pub(crate) fn attached(&self) -> usize {
+        let listed = self.node.sh("fairlead ls -o json").json();
+        listed.as_array().expect("a list").len()
+    }
+
     /// Waits until nothing of any container is left.
     #[track_caller]
     pub(crate) fn is_empty(&self) {
@@ -137,12 +191,18 @@ impl Case {
     }
 }
 
-/// The settings of the runtime, with more lines.
+/// The settings of the runtime, with more lines, which count before the usual ones.
 pub(crate) fn settings(runtime: &str, more: &str) -> String {
-    format!(
+    let usual = format!(
         "oci_bin: {runtime}\ncni_conf_dir: {NET_D}/\ncni_bin_dir: /run/none/\ncni_ifname: eth0\n\
-         cni_log: /run/cni.log\nlog_driver: file:///run/docker-cni.log\nlog_level: debug\n{more}"
-    )
+         cni_log: /run/cni.log\nlog_driver: file:///run/docker-cni.log\nlog_level: debug\n"
+    );
+    let key = |line: &str| line.split(':').next().map(str::to_owned);
+    let own: Vec<_> = more.lines().map(key).collect();
+    let kept = usual.lines().filter(|line| !own.contains(&key(line)));
+    kept.chain(more.lines())
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 /// A list of `bridge` with `host-local`, with a masquerade.

@@ -84,7 +84,7 @@ pub enum RuntimeError {
         said: Said,
     },
     /// The plugin answered with an error.
-    #[error("{command} of plugin {plugin}: {source}")]
+    #[error("{command} of plugin {plugin}{}: {source}", own_number(source))]
     Plugin {
         /// What was asked.
         command: Command,
@@ -198,6 +198,14 @@ impl RuntimeError {
             Self::Plugin { source, .. } => source.code == Code::INCOMPATIBLE_VERSION,
             _ => false,
         }
+    }
+}
+
+/// The number of an error that is a plugin's own: its maker's documents have it.
+fn own_number(error: &CniError) -> String {
+    match error.code {
+        Code(0..100) | Code::INTERNAL => String::new(),
+        own => format!(" (its error {own})"),
     }
 }
 

@@ -82,7 +82,7 @@ fn a_chain_that_fails_is_undone_in_reverse_but_for_the_built_in_plugin_that_fail
             let name = &failing[..1];
             assert_eq!(
                 error.to_string(),
-                format!("add to network net: ADD of plugin {name}: no {failing}")
+                format!("add to network net: ADD of plugin {name} (its error 117): no {failing}")
             );
             let calls = f.plugins.take();
             let found: Vec<_> = calls.iter().map(|(w, _)| w.as_str()).collect();
@@ -108,8 +108,8 @@ fn an_undo_that_fails_goes_on_and_both_errors_are_kept() {
     let error = f.runtime().add_list(&list, &params()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "add to network net: ADD of plugin c: no c ADD; undoing it failed too: \
-         DEL of plugin b: no b DEL"
+        "add to network net: ADD of plugin c (its error 117): no c ADD; undoing it failed too: \
+         DEL of plugin b (its error 117): no b DEL"
     );
     assert_eq!(f.plugins.words().last().unwrap(), "a DEL");
     // The record stays for whoever cleans up.
@@ -195,7 +195,7 @@ fn del_goes_on_to_the_end_and_keeps_the_record_of_a_failure() {
     let error = f.runtime().del_list(&list, &params()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "DEL on network net: DEL of plugin c: no c DEL; DEL of plugin a: no a DEL"
+        "DEL on network net: DEL of plugin c (its error 117): no c DEL; DEL of plugin a (its error 117): no a DEL"
     );
     assert_eq!(CniError::from(&error).code, Code(117));
     assert_eq!(f.plugins.words(), ["c DEL", "b DEL", "a DEL"]);
@@ -261,7 +261,10 @@ fn check_asks_in_order_with_the_result_of_add() {
     }
     f.plugins.fail("b CHECK");
     let error = f.runtime().check_list(&list, &params()).unwrap_err();
-    assert_eq!(error.to_string(), "CHECK of plugin b: no b CHECK");
+    assert_eq!(
+        error.to_string(),
+        "CHECK of plugin b (its error 117): no b CHECK"
+    );
     assert_eq!(f.plugins.words(), ["a CHECK", "b CHECK"]);
     list.disable_check = true;
     f.runtime().check_list(&list, &params()).unwrap();
@@ -316,7 +319,7 @@ fn gc_goes_on_to_the_end() {
     let error = f.runtime().gc_list(&list, &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "GC on network net: DEL on network net: DEL of plugin b: no b DEL; GC of plugin a: no a GC"
+        "GC on network net: DEL on network net: DEL of plugin b (its error 117): no b DEL; GC of plugin a (its error 117): no a GC"
     );
     assert_eq!(f.plugins.words(), ["b DEL", "a DEL", "a GC", "b GC"]);
     assert_eq!(f.records(), 1);
