@@ -2,10 +2,12 @@
 
 mod node;
 mod oci;
+mod proxy;
 mod service;
 
 pub(crate) use node::{AgentArgs, JoinArgs, LeaveArgs, NodeCommand};
 pub(crate) use oci::OciArgs;
+pub(crate) use proxy::ProxyArgs;
 pub(crate) use service::{CreateArgs, DnsCommand, LookupArgs, RunArgs, ServiceCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -123,6 +125,8 @@ pub(crate) enum Command {
     Cni(CniArguments),
     /// Be an OCI runtime that gives containers their networks and becomes the real one.
     Oci(OciArgs),
+    /// Serve Docker's API in dockerd's place: pass it on, and put containers on CNI networks.
+    Proxy(ProxyArgs),
     /// Addresses that are given out.
     #[command(subcommand)]
     Ip(IpCommand),
@@ -396,6 +400,14 @@ pub(crate) struct CniArgs {
 pub(crate) enum IpCommand {
     /// List the addresses that are given out, by whichever door.
     Ls(LsArgs),
+    /// Show who has an address, where it is configured, and for whom it is kept.
+    Show(IpArgs),
+    /// Hold an address back: no container gets it until it is released.
+    Assign(AssignArgs),
+    /// Give an address free, with the attachment that has it, and what is kept of it.
+    Release(ReleaseArgs),
+    /// Look whether everything that is known of an address agrees with what is there.
+    Check(IpArgs),
     /// Take over the addresses of a host-local directory, as
     /// /var/lib/cni/networks/NETWORK.
     Import {
@@ -405,8 +417,35 @@ pub(crate) enum IpCommand {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct IpArgs {
+    /// The address.
+    pub(crate) address: IpAddr,
+    /// On this network only.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<NetworkName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AssignArgs {
+    /// The address.
+    pub(crate) address: IpAddr,
+    /// The network that would give it out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: NetworkName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseArgs {
+    #[command(flatten)]
+    pub(crate) which: IpArgs,
+    /// Even while a container uses it, which loses it then.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct InstallArgs {
-    /// Directory of the command names: om, nodemgr.
+    /// Directory of the command names: om, nodemgr, eru-barrel, eru-barrel-cni, ...
     #[arg(long, value_name = "DIR")]
     pub(crate) links: Option<PathBuf>,
     /// Directory of the CNI plugin names: bridge, host-local, ...; by default that of

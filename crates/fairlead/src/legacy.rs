@@ -43,6 +43,12 @@ pub(crate) fn nodemgr(arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
+/// `eru-barrel OPTIONS`: the whole program is `proxy`.
+pub(crate) fn barrel(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    arguments.insert(0, "proxy".into());
+    arguments
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +77,12 @@ mod tests {
         for (given, wanted) in cases {
             assert_eq!(om(line(given)), line(wanted), "{given}");
         }
+    }
+
+    #[test]
+    fn barrel_is_the_proxy() {
+        let given = "--mode proxy-only -D unix:///run/docker.sock";
+        assert_eq!(barrel(line(given)), line(&format!("proxy {given}")));
     }
 
     #[test]

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     match name.as_str() {
         "om" => command::run(legacy::om(arguments)),
         "nodemgr" => command::run(legacy::nodemgr(arguments)),
+        "eru-barrel" => command::run(legacy::barrel(arguments)),
         _ => command::run(arguments),
     }
 }

@@ -61,7 +61,11 @@ fn plugins_that_fail_are_quoted() {
         r#"echo '{"cniVersion":"1.0.0","code":117,"msg":"the weather","details":"rain"}'; exit 1"#;
     plugin(&case, body);
     case.node.run("rm -f /run/noted");
-    refused_without_a_trace(&case, &before, &["mixed", "odd", "117", "the weather", "rain"]);
+    refused_without_a_trace(
+        &case,
+        &before,
+        &["mixed", "odd", "117", "the weather", "rain"],
+    );
     // DEL is once before, for what could be left of another time, and undoes it.
     let noted = case.node.read("/run/noted");
     assert_eq!(noted.matches("ADD\nDEL\n").count(), 2, "{noted}");

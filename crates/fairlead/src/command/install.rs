@@ -7,9 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// The names of command lines.
-const COMMANDS: [&str; 5] = [
+const COMMANDS: [&str; 6] = [
     "om",
     "nodemgr",
+    "eru-barrel",
     "eru-barrel-cni",
     "barrel-cni",
     "docker-cni",

@@ -12,6 +12,7 @@ mod net;
 mod net_status;
 mod node;
 mod oci;
+mod proxy;
 mod service;
 
 use crate::cli::{Cli, Command};
@@ -129,6 +130,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Status> {
             None => oci::hook(context, arguments.command, arguments.config),
         },
         Command::Oci(arguments) => Ok(oci::runtime(context, arguments)),
+        Command::Proxy(arguments) => proxy::run(context, arguments),
         Command::Ip(command) => ip::run(context, command),
         Command::Install(arguments) => install::run(context, &arguments),
         Command::Completion { shell } => {
