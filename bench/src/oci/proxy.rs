@@ -4,7 +4,7 @@ use super::Extent;
 use super::engine::Engine;
 use crate::turns::turns;
 use anyhow::{Context, Result, bail};
-use fairlead_tests::{Daemon, Docker, Place, eventually, patience};
+use fairlead_tests::{Daemon, Docker, eventually, patience};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

@@ -67,7 +67,7 @@ fn a_newer_engine_has_annotations_and_they_count_first() {
     assert!(ran.contains("10.61.0."), "{ran}");
     case.refused(
         &format!("--rm {all} busybox true"),
-        &["ippool", "back", "front"],
+        &["IPPOOL", "back", "front"],
     );
     let all = format!("{front} --label eru.cni/network=back");
     assert_eq!(net(&case, &all), "10.61.0");

@@ -69,6 +69,8 @@ fn is_collected(case: &Case, before: &[String], what: &str) {
             _ => Err(ran),
         }
     });
+    // What a hook took back itself at the end may have left an empty set.
+    case.node.sh("fairlead gc").done();
     case.node.is_as_before(before, what);
     // The same can be run at once.
     plugin(case, "exec /usr/lib/cni/tuning");
