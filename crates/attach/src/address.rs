@@ -89,6 +89,28 @@ impl Node {
                 });
             }
         }
+        // After a reboot, what plugins of other makers gave has no record but this.
+        for endpoint in &endpoints {
+            for place in &endpoint.places {
+                let owner = endpoint.owner_at(place);
+                let is_its = place.addresses.iter().any(|own| own.addr() == address);
+                if is_its && !all.iter().any(|held| held.owner == owner) {
+                    all.push(Held {
+                        address,
+                        owner,
+                        pool: None,
+                        state: None,
+                        netns: None,
+                        live: None,
+                        kept: true,
+                        kept_for: connected(endpoint),
+                        used_by: endpoint.tenant.as_ref().map(|t| t.container.clone()),
+                        ports: Vec::new(),
+                        since: 0,
+                    });
+                }
+            }
+        }
         all.retain(|held| network.is_none_or(|network| held.owner.network == *network));
         Ok(all)
     }

@@ -10,7 +10,8 @@ use fairlead_cni::ConfList;
 use fairlead_cni::runtime::AttachmentParams;
 use fairlead_kernel::{NetNs, Route};
 use fairlead_store::{
-    Actor, Connected, Endpoint, EndpointPlace, Identity, NetnsRef, StoreError, Tenant, Tx, View,
+    Actor, AttachmentState, Connected, Endpoint, EndpointPlace, Identity, NetnsRef, StoreError,
+    Tenant, Tx, View,
 };
 use fairlead_types::{ContainerId, IfName, Naming, NetworkName, Owner};
 use ipnet::IpNet;
@@ -157,8 +158,8 @@ impl Node {
     ) -> Result<PathBuf, AttachError> {
         let taker = Actor::current()?;
         let (endpoint, is_new) = self.take(guest, wanted, keep, taker)?;
-        if let Some(netns) = endpoint.live_netns() {
-            return Ok(netns.path.clone());
+        if let Some(netns) = self.whole_netns(&endpoint)? {
+            return Ok(netns);
         }
         match self.build(endpoint.clone(), wanted) {
             Ok(path) => Ok(path),
@@ -166,14 +167,28 @@ impl Node {
                 let mut errors = vec![error];
                 let taken_back = match is_new {
                     true => self.tear_down(&endpoint),
-                    false => self.change_endpoint(&guest.container, |endpoint| {
-                        endpoint.tenant = None;
-                    }),
+                    false => self.leave_endpoint(&guest.container).map(drop),
                 };
                 errors.extend(taken_back.err());
                 all(errors).map(|()| PathBuf::new())
             }
         }
+    }
+
+    /// The namespace of an endpoint, if it is there with all of its interfaces: one that was
+    /// being taken away is not.
+    fn whole_netns(&self, endpoint: &Endpoint) -> Result<Option<PathBuf>, AttachError> {
+        let Some(netns) = endpoint.live_netns() else {
+            return Ok(None);
+        };
+        for place in &endpoint.places {
+            let owner = endpoint.owner_at(place);
+            let record = self.host().store(|store| store.view().attachment(&owner))?;
+            if !record.is_some_and(|record| record.state == AttachmentState::Ready) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(netns.path.clone()))
     }
 
     /// Writes a container into the record of its endpoint, which is made if there is none.
@@ -184,7 +199,7 @@ impl Node {
         keep: bool,
         taker: Actor,
     ) -> Result<(Endpoint, bool), AttachError> {
-        let mut answer = Err(None);
+        let mut answer = Err(AttachError::NoCondition);
         self.host().store(|store| {
             store.write(|tx| {
                 let found = find(tx, &guest.container, wanted)?;
@@ -192,8 +207,21 @@ impl Node {
                 let mut endpoint = found.unwrap_or_else(|| empty(&guest.container));
                 let other = |t: &&Tenant| t.container != guest.container || t.taker != taker;
                 let tenant = endpoint.tenant.as_ref().filter(other);
-                if let Some(tenant) = tenant.filter(|t| is_in_the_way(t, guest)) {
-                    answer = Err(Some((endpoint.clone(), tenant.container.clone())));
+                let netns = endpoint.live_netns();
+                if let Some(tenant) = tenant.filter(|t| is_in_the_way(t, guest, netns)) {
+                    answer = Err(AttachError::EndpointInUse {
+                        container: guest.container.clone(),
+                        addresses: addresses(&endpoint, wanted),
+                        by: tenant.container.clone(),
+                    });
+                    return Ok(());
+                }
+                if let Some(what) = difference(&endpoint, wanted) {
+                    answer = Err(AttachError::EndpointDiffers {
+                        container: guest.container.clone(),
+                        addresses: addresses(&endpoint, wanted),
+                        what,
+                    });
                     return Ok(());
                 }
                 endpoint.tenant = Some(Tenant {
@@ -202,24 +230,15 @@ impl Node {
                     taker,
                 });
                 if keep && !endpoint.is_connected(&guest.container) {
-                    endpoint.connected.push(Connected {
-                        container: guest.container.clone(),
-                        home: guest.home.clone(),
-                    });
+                    let one = Connected::new(guest.container.clone(), guest.home.clone());
+                    endpoint.connected.push(one);
                 }
                 tx.put_endpoint(&endpoint)?;
                 answer = Ok((endpoint, is_new));
                 Ok(())
             })
         })?;
-        answer.map_err(|in_use: Option<(Endpoint, ContainerId)>| match in_use {
-            Some((endpoint, by)) => AttachError::EndpointInUse {
-                container: guest.container.clone(),
-                addresses: addresses(&endpoint, wanted),
-                by,
-            },
-            None => AttachError::NoCondition,
-        })
+        answer
     }
 
     /// Makes the namespace of an endpoint and what is in it: what is recorded, or for the
@@ -235,7 +254,8 @@ impl Node {
         let netns = self.make_netns(&endpoint.owner)?;
         let path = netns.path().to_owned();
         for one in wanted {
-            self.clear_leftovers(&endpoint.owner, one);
+            // What cannot be taken away, ADD tells.
+            let _ = self.clear_leftovers(&endpoint.owner, one);
         }
         let made = self
             .attach_all(&endpoint.owner, &path, wanted)
@@ -261,17 +281,20 @@ impl Node {
     }
 
     /// Takes away what plugins of other makers keep of a container from before, as of an
-    /// earlier boot: it is in the way of an ADD. What cannot be taken away, ADD tells.
-    pub fn clear_leftovers(&self, owner: &ContainerId, wanted: &Wanted) {
+    /// earlier boot: it is in the way of an ADD.
+    ///
+    /// # Errors
+    /// [`AttachError::Runtime`] with what a plugin said.
+    pub fn clear_leftovers(&self, owner: &ContainerId, wanted: &Wanted) -> Result<(), AttachError> {
         if wanted.has_only_built_in() {
-            return;
+            return Ok(());
         }
         let cache = self.cache(None);
         let params = AttachmentParams {
             netns: None,
             ..wanted.params(owner, PathBuf::new())
         };
-        let _ = self.runtime(&cache).del_list(&wanted.list, &params);
+        Ok(self.runtime(&cache).del_list(&wanted.list, &params)?)
     }
 
     fn make_netns(&self, owner: &ContainerId) -> Result<NetNs, AttachError> {
@@ -291,39 +314,23 @@ impl Node {
     }
 
     /// Says that a container runs no more: its endpoint stays for those it is kept for, or
-    /// goes. Without an endpoint nothing is done; says whether there was one.
+    /// goes. Where the container has been started again meanwhile, which this process did not
+    /// do, nothing is done. Says whether there was an endpoint.
     ///
     /// # Errors
     /// [`AttachError`] with what could not be taken away.
     pub fn leave_endpoint(&self, container: &ContainerId) -> Result<bool, AttachError> {
-        let Some(endpoint) = self.find_endpoint(container, &[])? else {
+        if self.find_endpoint(container, &[])?.is_none() {
             return Ok(false);
-        };
-        let is_tenant = |t: &Tenant| t.container == *container;
-        if endpoint.tenant.as_ref().is_some_and(is_tenant) {
-            self.forget_names(&endpoint)?;
-            self.change_endpoint(container, |endpoint| endpoint.tenant = None)?;
         }
-        Ok(true)
-    }
-
-    /// What nobody runs with has no name, and no object.
-    fn forget_names(&self, endpoint: &Endpoint) -> Result<(), AttachError> {
-        let nobody = Identity {
-            id: endpoint.owner.as_str(),
-            netns: None,
-            object: None,
-            naming: &Naming::default(),
-        };
-        self.host().store(|store| {
-            store.write(|tx| {
-                for place in &endpoint.places {
-                    tx.identify_attachment(&endpoint.owner_at(place), &nobody)?;
-                }
-                Ok(())
-            })
+        let us = Actor::current()?;
+        self.change_endpoint(container, |endpoint| {
+            let netns = endpoint.live_netns().cloned();
+            endpoint.tenant.take_if(|t| {
+                t.container == *container && (t.taker == us || !t.runs(netns.as_ref()))
+            });
         })?;
-        Ok(())
+        Ok(true)
     }
 
     /// Says that a container is no more: what was kept for nobody else goes. Without an
@@ -356,6 +363,9 @@ impl Node {
                     return Ok(());
                 };
                 change(&mut endpoint);
+                if endpoint.tenant.is_none() {
+                    forget_names(tx, &endpoint)?;
+                }
                 if endpoint.tenant.is_none() && endpoint.connected.is_empty() {
                     claim(tx, &mut endpoint, actor)?;
                     forsaken = Some(endpoint);
@@ -364,7 +374,24 @@ impl Node {
                 tx.put_endpoint(&endpoint)
             })
         })?;
-        forsaken.map_or(Ok(()), |endpoint| self.tear_down(&endpoint))
+        let Some(endpoint) = forsaken else {
+            return Ok(());
+        };
+        let mut errors: Vec<AttachError> = self.tear_down(&endpoint).err().into_iter().collect();
+        if !errors.is_empty() {
+            // This process lives on, and nobody is at it any more: the next one may try.
+            let freed = self.host().store(|store| {
+                store.write(|tx| match tx.endpoint_of(&endpoint.owner)? {
+                    Some(mut now) if now.tenant == endpoint.tenant => {
+                        now.tenant = None;
+                        tx.put_endpoint(&now)
+                    }
+                    _ => Ok(()),
+                })
+            });
+            errors.extend(freed.err().map(AttachError::from));
+        }
+        all(errors)
     }
 
     /// Takes an endpoint away, with everything in it.
@@ -373,16 +400,19 @@ impl Node {
             container: Some(endpoint.owner.clone()),
             ..Selector::default()
         };
-        let mut errors: Vec<AttachError> = self.detach(&selector).err().into_iter().collect();
-        if errors.is_empty() {
+        let mut errors = Vec::new();
+        match self.detach(&selector) {
             // After a reboot there are no attachments, only addresses, and what plugins of
             // other makers keep.
-            for place in &endpoint.places {
-                match Wanted::of(place) {
-                    Ok(wanted) => self.clear_leftovers(&endpoint.owner, &wanted),
-                    Err(error) => errors.push(error),
+            Ok(detached) if detached.owners.is_empty() => {
+                for place in &endpoint.places {
+                    let cleared = Wanted::of(place)
+                        .and_then(|wanted| self.clear_leftovers(&endpoint.owner, &wanted));
+                    errors.extend(cleared.err());
                 }
             }
+            Ok(_) => {}
+            Err(error) => errors.push(error),
         }
         let path = self.host().root().run().join("netns");
         let removed = NetNs::remove(path.join(endpoint.owner.as_str()));
@@ -404,7 +434,8 @@ impl Node {
     pub(crate) fn collect_endpoints(&self, dry_run: bool) -> Result<Vec<GcAction>, AttachError> {
         let (mut actions, mut errors) = (Vec::new(), Vec::new());
         for endpoint in self.host().store(|store| store.view().endpoints())? {
-            let is_stale = |t: &Tenant| !t.is_there();
+            let netns = endpoint.live_netns().cloned();
+            let is_stale = |t: &Tenant| !t.is_there(netns.as_ref());
             let tenant_left = endpoint.tenant.as_ref().is_some_and(is_stale);
             let is_vacant = endpoint.tenant.is_none() || tenant_left;
             let gone = endpoint.connected.iter().filter(|c| c.is_gone()).count();
@@ -441,6 +472,8 @@ fn has_wanted(owner: Owner, wanted: &Wanted, given: Vec<IpNet>) -> Result<Vec<Ip
 
 /// The record of an endpoint that nobody takes any more: this process takes it away.
 fn claim(tx: &Tx<'_>, endpoint: &mut Endpoint, actor: Actor) -> Result<(), StoreError> {
+    // Whoever finds it half taken away makes it anew.
+    endpoint.netns = None;
     endpoint.tenant = Some(Tenant {
         container: endpoint.owner.clone(),
         // Under which there is nothing.
@@ -452,11 +485,47 @@ fn claim(tx: &Tx<'_>, endpoint: &mut Endpoint, actor: Actor) -> Result<(), Store
 
 /// Whether a tenant keeps a container out. The same container that starts again does not
 /// wait for what is left of its last run.
-fn is_in_the_way(tenant: &Tenant, guest: &Guest) -> bool {
+fn is_in_the_way(tenant: &Tenant, guest: &Guest, netns: Option<&NetnsRef>) -> bool {
     match tenant.container == guest.container {
         true => tenant.taker.is_live(),
-        false => tenant.is_there(),
+        false => tenant.is_there(netns),
     }
+}
+
+/// What a container wants otherwise than the endpoint has it: it would run without.
+fn difference(endpoint: &Endpoint, wanted: &[Wanted]) -> Option<&'static str> {
+    if endpoint.places.is_empty() {
+        return None;
+    }
+    let own = endpoint.places.iter().map(|p| (&p.network, &p.ifname));
+    if !own.eq(wanted.iter().map(|w| (&w.list.name, &w.ifname))) {
+        return Some("networks");
+    }
+    let mut pairs = endpoint.places.iter().zip(wanted);
+    pairs.find_map(|(place, wanted)| {
+        let other = |key: &str| place.capabilities.get(key) != wanted.capabilities.get(key);
+        let missing = |ip: &IpAddr| !place.addresses.iter().any(|own| own.addr() == *ip);
+        match () {
+            () if wanted.addresses.iter().any(missing) => Some("addresses"),
+            () if other("portMappings") => Some("ports"),
+            () if other("mac") => Some("hardware address"),
+            () => None,
+        }
+    })
+}
+
+/// What nobody runs with has no name, and no object.
+fn forget_names(tx: &Tx<'_>, endpoint: &Endpoint) -> Result<(), StoreError> {
+    let nobody = Identity {
+        id: endpoint.owner.as_str(),
+        netns: None,
+        object: None,
+        naming: &Naming::default(),
+    };
+    for place in &endpoint.places {
+        tx.identify_attachment(&endpoint.owner_at(place), &nobody)?;
+    }
+    Ok(())
 }
 
 fn empty(container: &ContainerId) -> Endpoint {

@@ -116,6 +116,18 @@ pub enum AttachError {
         /// Who has it.
         by: ContainerId,
     },
+    /// What is kept is not what the container asks for.
+    #[error(
+        "container {container}: what is kept at {} has other {what} than it asks for; ask for the same, or give the address free with 'fairlead ip release'", list(.addresses)
+    )]
+    EndpointDiffers {
+        /// Who wants it.
+        container: ContainerId,
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+        /// In what it differs.
+        what: &'static str,
+    },
     /// Nobody has the address.
     #[error("{address}: nobody has it on this node; 'fairlead ip ls' lists what is given out")]
     NotHeld {

@@ -184,6 +184,9 @@ impl<'a> Search<'a> {
         let range = set.range_of(addr).filter(|_| !set.is_gateway(addr));
         let range = range.ok_or(Failure::Allocate(AllocateError::Gateway(addr)))?;
         match self.take(addr) {
+            // What is kept for its owner is its own still.
+            Err(StoreError::AddressTaken { .. })
+                if self.tx.renew_kept_address(&self.row(addr))? => {}
             Err(StoreError::AddressTaken { holder, .. }) => {
                 if !self.reclaim_one(addr)? {
                     let set = set.clone();
@@ -239,13 +242,17 @@ impl<'a> Search<'a> {
     }
 
     fn take(&self, addr: IpAddr) -> Result<(), StoreError> {
-        self.tx.take_address(&NewAddress {
+        self.tx.take_address(&self.row(addr))
+    }
+
+    fn row(&self, addr: IpAddr) -> NewAddress<'a> {
+        NewAddress {
             pool: self.request.pool.id(),
             addr,
             owner: self.request.owner,
             netns: self.request.netns,
             boot_lived: true,
-        })
+        }
     }
 
     /// Frees the addresses of containers whose namespace is gone, once a request;

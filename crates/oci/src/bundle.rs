@@ -134,11 +134,10 @@ impl Bundle {
     /// The folder that Docker keeps a container in, as long as it has it.
     #[must_use]
     pub fn docker_home(&self) -> Option<PathBuf> {
-        let hosts = self.mounted_at("/etc/hosts")?;
-        let home = hosts.parent()?;
-        home.join("config.v2.json")
-            .is_file()
-            .then(|| home.to_owned())
+        // A user may mount a file of another place at one of them.
+        let files = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"].into_iter();
+        let mut homes = files.filter_map(|file| Some(self.mounted_at(file)?.parent()?.to_owned()));
+        homes.find(|home| home.join("config.v2.json").is_file())
     }
 
     /// Adds our hook to a stage, unless it is there.

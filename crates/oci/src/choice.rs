@@ -44,13 +44,10 @@ impl Choice {
     /// # Errors
     /// [`OciError::Choice`] with the key and its value.
     pub fn of(bundle: &Bundle, settings: &Settings) -> Result<Self, OciError> {
-        let labels = match settings.label_keys {
-            true => bundle.docker_home().and_then(|home| labels(&home)),
-            false => None,
-        };
+        let home = bundle.docker_home().filter(|_| settings.label_keys);
         let said = Said {
             bundle,
-            labels: labels.unwrap_or_default(),
+            labels: home.map_or_else(|| Ok(Map::new()), |home| labels(&home))?,
             env_keys: settings.env_keys,
         };
         Self::read(&said)
@@ -93,8 +90,6 @@ impl Choice {
             choice.mac = Some(mac);
         }
         choice.fixed = match said.value(keys::FIXED, Some("fixed-ip")) {
-            // The variable keeps an address whatever it says, so long as it says something.
-            Some((key, value)) if key == "fixed-ip" => value.as_str() != Some(""),
             Some((_, value)) => keys::is_fixed(Some(&value)),
             None => false,
         };
@@ -137,15 +132,25 @@ impl Said<'_> {
 }
 
 /// The labels that Docker has for a container, which it puts into no bundle.
-fn labels(home: &Path) -> Option<Map<String, Value>> {
-    let text = std::fs::read(home.join("config.v2.json")).ok()?;
-    let mut config: Value = serde_json::from_slice(&text).ok()?;
-    let labels = config.get_mut("Config")?.get_mut("Labels")?.take();
-    let Value::Object(mut labels) = labels else {
-        return None;
-    };
+///
+/// Where they cannot be read, nothing is guessed: the container would be on another network.
+fn labels(home: &Path) -> Result<Map<String, Value>, OciError> {
+    let path = home.join("config.v2.json");
+    let text = std::fs::read(&path).map_err(|source| OciError::Bundle {
+        operation: "read labels from",
+        path: path.clone(),
+        source,
+    })?;
+    let config: Value = serde_json::from_slice(&text).map_err(|error| OciError::Form {
+        path,
+        reason: error.to_string(),
+    })?;
+    let mut labels = config["Config"]["Labels"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
     labels.retain(|key, _| key.starts_with(keys::PREFIX));
-    Some(labels)
+    Ok(labels)
 }
 
 fn wrong(key: &str, value: &str, reason: impl ToString) -> OciError {
@@ -182,8 +187,14 @@ fn address(key: &str, text: &str, v4: bool) -> Result<IpAddr, OciError> {
 fn args(key: &str, text: &str) -> Result<Vec<(String, String)>, OciError> {
     let pairs = text.split(';').filter(|pair| !pair.trim().is_empty());
     let pair = |pair: &str| match pair.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(wrong(key, text, "it is not of the form K=V;K=V")),
+        Some((name, value)) if !name.is_empty() && !value.contains('=') => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err(wrong(
+            key,
+            text,
+            "it is not of the form K=V;K=V, without = in a value",
+        )),
     };
     pairs.map(pair).collect()
 }
@@ -226,7 +237,7 @@ mod tests {
             all.pool.map(|pool| (pool.name, pool.key)),
             Some(("c".to_owned(), "IPPOOL".to_owned()))
         );
-        assert!(all.fixed, "the variable keeps it whatever it says");
+        assert!(!all.fixed, "the variable says no");
         let label = choose(json!({}), json!({"eru.cni/ipv4": "10.1.0.2"}), &env).unwrap();
         assert_eq!(label.addresses, ["10.1.0.2".parse::<IpAddr>().unwrap()]);
         let off = choose(json!({"eru.cni/fixed-ip": "0"}), json!(null), &env).unwrap();
@@ -252,6 +263,7 @@ mod tests {
             (json!({"eru.cni/ports": "80"}), "no JSON array"),
             (json!({"eru.cni/ports": "["}), "eru.cni/ports"),
             (json!({"eru.cni/args": "TOKEN"}), "=\"***\""),
+            (json!({"eru.cni/args": "TOKEN=abc=="}), "=\"***\""),
         ];
         for (annotations, reason) in bad {
             let error = choose(annotations.clone(), json!(null), &[]).unwrap_err();

@@ -309,7 +309,12 @@ fn home(bundle: &Bundle) -> Option<PathBuf> {
     if let Some(dir) = nerdctl.map(PathBuf::from).filter(|dir| dir.is_absolute()) {
         return Some(dir);
     }
-    bundle.dir.ends_with("userdata").then(|| bundle.dir.clone())
+    let is_podmans = bundle.dir.ends_with("userdata");
+    bundle
+        .dir
+        .parent()
+        .filter(|_| is_podmans)
+        .map(PathBuf::from)
 }
 
 fn arguments(choice: &Choice) -> Vec<(String, String)> {

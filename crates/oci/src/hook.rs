@@ -159,7 +159,7 @@ impl Oci {
         }
         let wanted = self.wanted(&choice)?;
         check_free(&netns, container, &wanted)?;
-        self.node.wait_for_detach(container, PATIENCE)?;
+        self.wait_for_others(container, &wanted)?;
         let _turn = self.turns(&wanted)?;
         let taken = since.elapsed();
         if taken > self.settings.hook_timeout / 10 {
@@ -170,7 +170,8 @@ impl Oci {
         }
         let path = PathBuf::from(format!("/proc/{}/ns/net", state.pid));
         for one in &wanted {
-            self.node.clear_leftovers(container, one);
+            // What cannot be taken away, ADD tells.
+            let _ = self.node.clear_leftovers(container, one);
         }
         let given = self.node.attach_all(container, &path, &wanted)?;
         self.tell_hosts(&bundle, &given);
@@ -216,6 +217,7 @@ impl Oci {
             .arg0(program)
             .args(["cni", "--command", "finish", "--config"])
             .arg(&self.settings.path)
+            .env(Root::ENV, self.node.host().root().dir())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -266,10 +268,29 @@ impl Oci {
         }
     }
 
+    /// Waits while what the container had in its last run is taken away, and what others had
+    /// that it asks for by name.
+    pub(crate) fn wait_for_others(
+        &self,
+        container: &ContainerId,
+        wanted: &[Wanted],
+    ) -> Result<(), OciError> {
+        let limit = PATIENCE.min(self.settings.hook_timeout / 3);
+        self.node.wait_for_detach(container, limit)?;
+        for one in wanted {
+            for address in &one.addresses {
+                for held in self.node.held(*address, Some(&one.list.name))? {
+                    self.node.wait_for_detach(&held.owner.container, limit)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Plugins of other makers are run for one container of a network at a time: some are
     /// in each other's way. The files of these locks stay. One that hangs is not waited for
     /// to the end of the hook, which would be no message.
-    fn turns(&self, wanted: &[Wanted]) -> Result<Vec<std::fs::File>, OciError> {
+    pub(crate) fn turns(&self, wanted: &[Wanted]) -> Result<Vec<std::fs::File>, OciError> {
         let mut names: Vec<&str> = Vec::new();
         for one in wanted.iter().filter(|one| !one.has_only_built_in()) {
             names.push(one.list.name.as_str());

@@ -161,6 +161,21 @@ impl Settings {
         Self::of(path, written).map_err(error)
     }
 
+    /// The settings by which containers can be stopped, whatever is wrong with the file: the
+    /// runtime is the one that a line of it names.
+    ///
+    /// # Errors
+    /// None so far: what is not readable has its default.
+    pub(crate) fn for_stopping(path: &Path) -> Result<Self, OciError> {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let named = text.lines().find_map(|line| line.strip_prefix("oci_bin:"));
+        let named = named.map(|name| name.trim().trim_matches(['"', '\'']).to_owned());
+        match named.filter(|name| Path::new(name).is_absolute()) {
+            Some(name) => Self::parse(path, &format!("oci_bin: {name:?}\n")),
+            None => Self::parse(path, ""),
+        }
+    }
+
     fn of(path: &Path, written: Written) -> Result<Self, String> {
         let folder = |key: &str, value: Option<String>, default: &str| {
             let value = value.unwrap_or_else(|| default.into());
@@ -351,6 +366,23 @@ mod tests {
             let late = settings.plugin_limit_after(Duration::from_secs(57));
             assert_eq!(late, Duration::from_secs(2));
         }
+    }
+
+    #[test]
+    fn containers_can_be_stopped_by_the_runtime_that_a_broken_file_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cni.yaml");
+        for (text, wanted) in [
+            ("log_level: loud\noci_bin: /usr/bin/crun\n", "/usr/bin/crun"),
+            ("oci_bin: '/a b/crun'\n  x: [", "/a b/crun"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert!(Settings::read(&path).is_err(), "{text}");
+            let settings = Settings::for_stopping(&path).unwrap();
+            assert_eq!(settings.oci_bin, Path::new(wanted));
+        }
+        std::fs::write(&path, "[").unwrap();
+        assert!(Settings::for_stopping(&path).is_ok());
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub fn run(program: &Path, root: &Root, config: Option<&Path>, arguments: &[OsSt
     let settings = match Settings::read(path) {
         Ok(settings) => settings,
         // A container can always be stopped, whatever became of the file.
-        Err(_) if !call.makes() => match Settings::parse(path, "") {
+        Err(_) if !call.makes() => match Settings::for_stopping(path) {
             Ok(settings) => settings,
             Err(error) => return fail(&name, &call, &error),
         },
@@ -82,8 +82,11 @@ fn prepare(
     let container = ContainerId::new(call.id.as_deref().ok_or(no_id)?)?;
     let mut bundle = Bundle::read(&call.bundle())?;
     let _ = std::fs::remove_file(bundle.dir.join(report::REASON));
+    let kept = root.run().join("netns");
     let choice = match bundle.network() {
         Network::Own => Choice::of(&bundle, settings)?,
+        // A bundle that we changed before.
+        Network::Joined(path) if path.starts_with(&kept) => Choice::of(&bundle, settings)?,
         other => {
             info!("[oci] {container} is left alone: {other:?}");
             return Ok(None);
@@ -146,6 +149,8 @@ fn endpoint(
             reason: "an address is not kept for a container in a user namespace".into(),
         });
     }
+    oci.wait_for_others(container, &wanted)?;
+    let _turn = oci.turns(&wanted)?;
     let guest = oci.guest(container, bundle);
     let netns = oci.node.take_endpoint(&guest, &wanted, choice.fixed)?;
     let given = oci.node.find_endpoint(container, &wanted)?;

@@ -80,7 +80,7 @@ pub fn release_dead(host: &Host, owner: &Owner) -> Result<bool, CniError> {
             if is_dead(tx, owner)? == Some(true) {
                 tx.remove_masquerades(owner)?;
                 tx.release_ports(owner)?;
-                tx.free_addresses_of(owner)?;
+                tx.free_passing_addresses_of(owner, None)?;
             }
             Ok(())
         },

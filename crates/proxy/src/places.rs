@@ -81,8 +81,12 @@ impl Places for Node {
     fn networks(&self) -> Result<BTreeSet<String>, PlacesError> {
         // What is declared changes while the proxy runs.
         let door = Oci::open(&self.root, &self.settings)?;
-        let networks = door.networks()?.into_iter();
-        Ok(networks.map(|name| name.to_string()).collect())
+        let networks = door.networks()?.into_iter().map(|name| name.to_string());
+        // These are Docker's own words, whatever else has such a name.
+        let own = ["default", "bridge", "host", "none"];
+        Ok(networks
+            .filter(|name| !own.contains(&name.as_str()))
+            .collect())
     }
 
     fn attached(&self) -> Result<BTreeMap<String, Vec<Attached>>, PlacesError> {
@@ -98,7 +102,8 @@ impl Places for Node {
     // What an engine has no more is told by its own folder of the container, which the door
     // looks for: no listing can be too old.
     fn reconcile(&self) -> Result<Vec<String>, PlacesError> {
-        Ok(self.door.reconcile()?)
+        // By what is declared now: what is not counts as nobody's.
+        Ok(Oci::open(&self.root, &self.settings)?.reconcile()?)
     }
 }
 

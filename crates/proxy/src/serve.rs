@@ -27,7 +27,7 @@ pub struct Proxy {
     ending: watch::Sender<bool>,
     listeners: BTreeMap<Host, Vec<Task>>,
     served: mpsc::Receiver<()>,
-    _follower: Task,
+    follower: Option<Task>,
 }
 
 /// A task that ends with its value.
@@ -66,9 +66,11 @@ impl Proxy {
             ending,
             listeners: BTreeMap::new(),
             served,
-            _follower: Task(tokio::spawn(follow::follow(live_seen))),
+            follower: None,
         };
         proxy.listen(settings).await?;
+        // Who cannot serve takes nothing away either: another one may be at work.
+        proxy.follower = Some(Task(tokio::spawn(follow::follow(live_seen))));
         Ok(proxy)
     }
 

@@ -186,16 +186,50 @@ impl Tx<'_> {
         Ok(taken)
     }
 
-    /// Frees what a container's interface holds in one pool and returns it.
+    /// Frees what a container's interface holds in one pool and returns it. What is kept over
+    /// a boot stays: that is given free by who keeps it.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be written.
     pub fn free_addresses_in(&self, pool: &str, owner: &Owner) -> Result<Vec<IpAddr>, StoreError> {
-        let held = self.addresses_in(pool, owner)?;
-        for addr in &held {
-            self.free_address(pool, *addr)?;
+        let held = self.free_passing_addresses_of(owner, Some(pool))?;
+        Ok(held.into_iter().map(|address| address.addr).collect())
+    }
+
+    /// Frees what an attachment holds, in one pool or in every one, but for what is kept over
+    /// a boot; returns it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub fn free_passing_addresses_of(
+        &self,
+        owner: &Owner,
+        pool: Option<&str>,
+    ) -> Result<Vec<Address>, StoreError> {
+        let mut held = self.addresses_of(&owner.container, &owner.ifname)?;
+        held.retain(|address| {
+            let in_pool = pool.is_none_or(|pool| address.pool == pool);
+            address.owner == *owner && address.boot_lived && in_pool
+        });
+        for address in &held {
+            self.free_address(&address.pool, address.addr)?;
         }
         Ok(held)
+    }
+
+    /// Notes in which namespace a kept address of an owner is now; says whether it has it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written.
+    pub fn renew_kept_address(&self, new: &NewAddress<'_>) -> Result<bool, StoreError> {
+        let held = self.address(new.pool, new.addr)?;
+        if !held.is_some_and(|held| held.owner == *new.owner && !held.boot_lived) {
+            return Ok(false);
+        }
+        let sql = "UPDATE addresses SET netns = ? WHERE pool = ? AND addr = ?";
+        let params = params![new.netns, new.pool, Key::from(new.addr)];
+        self.change("renew address", &new.addr, sql, params)?;
+        Ok(true)
     }
 
     /// Frees what an attachment holds in every pool and returns it: for `gc`, which

@@ -61,6 +61,8 @@ pub struct Connected {
     pub container: ContainerId,
     /// A directory that its engine has as long as it has the container, where one is known.
     pub home: Option<PathBuf>,
+    /// Device and inode of the folder that `home` is in.
+    above: Option<(u64, u64)>,
 }
 
 impl Endpoint {
@@ -96,31 +98,63 @@ impl Endpoint {
 }
 
 impl Tenant {
-    /// Whether the container is still at its runtime, or on its way there.
+    /// Whether the container runs in `netns`, or is on its way there.
     #[must_use]
-    pub fn is_there(&self) -> bool {
-        if self.taker.is_live() {
-            return true;
-        }
+    pub fn runs(&self, netns: Option<&NetnsRef>) -> bool {
+        self.taker.is_live() || self.init().is_some_and(|pid| is_in(pid, netns))
+    }
+
+    /// The same, and where nobody tells the container's first process, whether its runtime
+    /// still has its bundle.
+    #[must_use]
+    pub fn is_there(&self, netns: Option<&NetnsRef>) -> bool {
+        let has_bundle = || self.bundle.join("config.json").exists();
+        let untold = || netns.is_some() && self.init().is_none() && has_bundle();
+        self.runs(netns) || untold()
+    }
+
+    /// The container's first process, as containerd's shim writes it down.
+    fn init(&self) -> Option<u32> {
         let pid = std::fs::read_to_string(self.bundle.join("init.pid"));
-        match pid.ok().and_then(|text| text.trim().parse::<u32>().ok()) {
-            Some(pid) => PathBuf::from(format!("/proc/{pid}")).exists(),
-            // A runtime's own way to keep the number is not known here.
-            None => self.bundle.join("config.json").exists(),
-        }
+        pid.ok()?.trim().parse().ok()
     }
 }
 
+/// Whether a process is in a namespace: its number alone may be another one's by now.
+fn is_in(pid: u32, netns: Option<&NetnsRef>) -> bool {
+    let own = NetnsRef::of(&PathBuf::from(format!("/proc/{pid}/ns/net"))).ok();
+    own.zip(netns)
+        .is_some_and(|(own, netns)| (own.dev, own.ino) == (netns.dev, netns.ino))
+}
+
 impl Connected {
+    /// A container that is kept for, with its engine's folder of it.
+    #[must_use]
+    pub fn new(container: ContainerId, home: Option<PathBuf>) -> Self {
+        let above = home.as_deref().and_then(place_above);
+        Self {
+            container,
+            home,
+            above,
+        }
+    }
+
     /// Whether the engine has no such container any more. Where its directory cannot be
     /// told to be gone it counts as there.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         let Some(home) = &self.home else { return false };
-        // A disk that is not mounted says nothing of what is on it.
-        let above = home.parent().is_some_and(std::path::Path::is_dir);
-        above && matches!(home.try_exists(), Ok(false))
+        // A disk that is not mounted, or an empty folder in its place, says nothing.
+        let same = self.above.is_some() && place_above(home) == self.above;
+        same && matches!(home.try_exists(), Ok(false))
     }
+}
+
+/// Device and inode of the folder that a path is in.
+fn place_above(path: &std::path::Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let above = std::fs::metadata(path.parent()?).ok()?;
+    Some((above.dev(), above.ino()))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
@@ -221,10 +255,7 @@ mod tests {
                 capabilities: Map::new(),
             }],
             tenant: None,
-            connected: vec![Connected {
-                container: id(owner),
-                home: None,
-            }],
+            connected: vec![Connected::new(id(owner), None)],
         }
     }
 
@@ -235,10 +266,8 @@ mod tests {
         let mut one = endpoint("a");
         store.write(|tx| tx.put_endpoint(&one)).unwrap();
         assert_eq!(store.view().endpoint_of(&id("b")).unwrap(), None);
-        one.connected.push(Connected {
-            container: id("b"),
-            home: Some("/nowhere/containers/b".into()),
-        });
+        let home = Some("/nowhere/containers/b".into());
+        one.connected.push(Connected::new(id("b"), home));
         one.tenant = Some(Tenant {
             container: id("c"),
             bundle: "/nowhere".into(),
@@ -298,21 +327,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("containers/a");
         std::fs::create_dir_all(&home).unwrap();
-        let at = |home: &std::path::Path| Connected {
-            container: id("a"),
-            home: Some(home.into()),
-        };
-        assert!(!at(&home).is_gone());
+        let one = Connected::new(id("a"), Some(home.clone()));
+        assert!(!one.is_gone());
         std::fs::remove_dir(&home).unwrap();
-        assert!(at(&home).is_gone());
-        std::fs::remove_dir(dir.path().join("containers")).unwrap();
-        assert!(!at(&home).is_gone(), "its disk may not be mounted");
-        assert!(
-            !Connected {
-                container: id("a"),
-                home: None
-            }
-            .is_gone()
-        );
+        assert!(one.is_gone());
+        let above = dir.path().join("containers");
+        std::fs::remove_dir(&above).unwrap();
+        assert!(!one.is_gone(), "its disk may not be mounted");
+        // Beside it, so that the new one is another.
+        std::fs::create_dir(dir.path().join("other")).unwrap();
+        std::fs::create_dir(&above).unwrap();
+        assert!(!one.is_gone(), "it is another folder");
+        assert!(!Connected::new(id("a"), None).is_gone());
     }
 }

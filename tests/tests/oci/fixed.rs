@@ -1,6 +1,6 @@
 //! Addresses that are kept: over a stop, over a restart, for another container.
 
-use super::case::{CRUN, Case, NET_D, RUNC};
+use super::case::{CRUN, Case, NET_D, RUNC, bridge};
 use fairlead_tests::{Place, eventually, patience};
 
 const FIXED: &str = "--label eru.cni/fixed-ip=1";
@@ -250,5 +250,69 @@ fn an_address_is_shown_checked_held_back_and_given_free_by_hand() {
     case.docker("start one");
     assert_eq!(case.addresses("one", "eth0").len(), 1);
     case.docker("rm -f one");
+    collected(&case);
+}
+
+#[test]
+fn a_kept_address_that_cannot_be_had_again_stays_kept() {
+    let case = Case::new(RUNC);
+    case.start("one", FIXED);
+    let address = case.address("one");
+    let list = case.node.read(&format!("{NET_D}/10-back.conflist"));
+    case.docker("stop one");
+    reboot(&case);
+    // Its network cannot be made: something else has the name of its bridge.
+    case.node
+        .run("ip link add brback type veth peer name brother");
+    let failed = case.docker.cli(&case.node, "start one");
+    assert!(failed.stderr.contains("brback"), "{failed:?}");
+    case.node.run("ip link delete brback");
+    // Nobody else gets the address, though nothing of the container is there.
+    case.network("20-other.conflist", &serde_json::from_str(&list).unwrap());
+    for name in ["aa", "bb", "cc"] {
+        case.start(name, "");
+        assert_ne!(case.address(name), address);
+    }
+    case.refused(
+        &format!(
+            "--rm --label eru.cni/ipv4={address} --label eru.cni/mac=02:00:00:00:00:09 busybox true"
+        ),
+        &[&address, "other hardware address"],
+    );
+    case.docker("start one");
+    assert_eq!(case.address("one"), address);
+    case.docker("rm -f one aa bb cc");
+    collected(&case);
+}
+
+#[test]
+fn one_that_takes_anothers_place_has_what_it_asks_for_or_is_told() {
+    let case = Case::new(RUNC);
+    case.network("20-front.conflist", &bridge("front", "10.61.0", "brfront"));
+    let kept = format!("{FIXED} --label eru.cni/ipv4=10.60.0.50");
+    case.start("old", &kept);
+    case.docker("stop old");
+    let ports = r#"--label 'eru.cni/ports=[{"hostPort":8080,"containerPort":80}]'"#;
+    let networks = "--label eru.cni/network=back,front";
+    for (options, what) in [(ports, "other ports"), (networks, "other networks")] {
+        case.refused(
+            &format!("--rm {kept} {options} busybox true"),
+            &["10.60.0.50", what],
+        );
+    }
+    // A poststop that comes late is of the last run.
+    let id = case.docker("inspect -f {{.Id}} old");
+    case.docker("start old");
+    let bundle = format!("/run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby/{id}");
+    let state = format!(r#"{{"id":"{id}","status":"stopped","bundle":"{bundle}"}}"#);
+    case.node.write("/run/state", &state);
+    let line = "fairlead cni --command del --config /run/cni.yaml </run/state";
+    case.node.sh(line).silent();
+    case.refused(
+        &format!("--rm {kept} busybox true"),
+        &["in use by container", &id],
+    );
+    assert_eq!(case.address("old"), "10.60.0.50");
+    case.docker("rm -f old");
     collected(&case);
 }
