@@ -17,16 +17,42 @@ pub(super) enum Who {
     Ours,
     /// Ours, with the reference's plugins as programs of another maker.
     Reference,
+    /// The plain one, on the host's network.
+    PlainHost,
+    /// Ours, on the host's network: it has nothing to do but to become the plain one.
+    OursHost,
 }
 
 impl Who {
-    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Ours, Self::Reference];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Plain,
+        Self::Ours,
+        Self::Reference,
+        Self::PlainHost,
+        Self::OursHost,
+    ];
+
+    /// The one that it is compared with.
+    pub(super) fn plain(self) -> Self {
+        match self {
+            Self::OursHost | Self::PlainHost => Self::PlainHost,
+            _ => Self::Plain,
+        }
+    }
+
+    /// The network that the engine is asked for.
+    pub(super) fn network(self) -> &'static str {
+        match self.plain() {
+            Self::PlainHost => "host",
+            _ => "none",
+        }
+    }
 
     /// The runtime's name at the engine.
     pub(super) fn runtime(self) -> &'static str {
         match self {
-            Self::Plain => "runc",
-            Self::Ours => "ours",
+            Self::Plain | Self::PlainHost => "runc",
+            Self::Ours | Self::OursHost => "ours",
             Self::Reference => "reference",
         }
     }
@@ -38,6 +64,8 @@ impl fmt::Display for Who {
             Self::Plain => "runc, no network",
             Self::Ours => "Fairlead, its own bridge plugin",
             Self::Reference => "Fairlead, the reference's bridge plugin",
+            Self::PlainHost => "runc, the host's network",
+            Self::OursHost => "Fairlead, the host's network: left alone",
         })
     }
 }

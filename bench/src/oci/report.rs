@@ -48,7 +48,7 @@ fn times(findings: &Findings, who: Who) -> &[f64] {
 
 /// What a runtime adds to the time of `docker run`, in milliseconds.
 fn more(findings: &Findings, who: Who) -> Option<Quartiles> {
-    Quartiles::of_differences(times(findings, who), times(findings, Who::Plain))
+    Quartiles::of_differences(times(findings, who), times(findings, who.plain()))
 }
 
 fn goals(findings: &Findings) -> Vec<(String, Limit)> {
@@ -85,14 +85,14 @@ fn goals(findings: &Findings) -> Vec<(String, Limit)> {
 
 fn starts(findings: &Findings, extent: Extent) -> String {
     let mut text = format!(
-        "\n## `docker run --rm --net none IMAGE true`, {} times each\n\n\
-         | runtime | ms | more than the plain one, ms |\n| --- | ---: | ---: |\n",
+        "\n## `docker run --rm --net NETWORK IMAGE true`, {} times each\n\n\
+         | runtime | ms | more than runc, ms |\n| --- | ---: | ---: |\n",
         extent.rounds
     );
     for who in Who::ALL {
         let own = cell(Quartiles::of(times(findings, who)), 1);
         let more = match who {
-            Who::Plain => "-".to_owned(),
+            Who::Plain | Who::PlainHost => "-".to_owned(),
             _ => cell(more(findings, who), 1),
         };
         text += &format!("| {who} | {own} | {more} |\n");

@@ -26,7 +26,7 @@ pub(super) fn run(engine: &Engine<'_>, rounds: u32) -> Result<Vec<Start>> {
         if round % 10 == 0 {
             eprintln!("starts: round {round} of {rounds}");
         }
-        for at in turns([0, 1, 2], round) {
+        for at in turns([0, 1, 2, 3, 4], round) {
             let ms = once(engine, Who::ALL[at])?;
             starts[at].ms.push(ms);
         }
@@ -35,10 +35,8 @@ pub(super) fn run(engine: &Engine<'_>, rounds: u32) -> Result<Vec<Start>> {
 }
 
 fn once(engine: &Engine<'_>, who: Who) -> Result<f64> {
-    let line = format!(
-        "run --rm --runtime {} --net none busybox true",
-        who.runtime()
-    );
+    let (runtime, network) = (who.runtime(), who.network());
+    let line = format!("run --rm --runtime {runtime} --net {network} busybox true");
     let begun = Instant::now();
     engine.docker(&line)?;
     Ok(begun.elapsed().as_secs_f64() * 1e3)

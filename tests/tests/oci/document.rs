@@ -1,7 +1,7 @@
 //! Document 003, "Enable CNI", typed as it stands there: files, folders and commands at
 //! their places of a host.
 
-use fairlead_tests::{Docker, DockerPlan, Node, Ran, eventually, patience};
+use fairlead_tests::{Daemon, Docker, DockerPlan, Node, Ran, eventually, patience};
 
 /// What the document puts into `/etc/docker/daemon.json`.
 const DAEMON: &str = r##"{
@@ -227,9 +227,58 @@ fn the_steps_work_with_ours(plan: DockerPlan) {
         assert!(seen.contains(has), "{seen}");
     }
     is_gone(&host);
+    the_fifth_step(&host);
     // The document's default is what is used without a name for the settings, too.
     let version = host.sh("/usr/bin/eru-barrel-cni oci -- --version").done();
     assert!(version.starts_with("runc version"), "{version}");
+}
+
+/// Step 5: Barrel has served the host before, without CNI; a line in its file and a restart
+/// change that, and are no pain to who runs.
+#[track_caller]
+fn the_fifth_step(host: &Host) {
+    let docker = |line: &str| host.sh(&format!("docker -H unix:///var/run/barrel.sock {line}"));
+    let barrel = || {
+        // The files of the product are below another root here, those of the document are not.
+        let line = "exec /usr/bin/eru-barrel --config /etc/eru/barrel.conf --cni-config /etc/docker/cni.yaml";
+        let barrel = Daemon::start(
+            &host.node.shell(line),
+            "eru-barrel",
+            &host.node.path("/run/eru-barrel.log"),
+        );
+        eventually(patience(), || match docker("version") {
+            ran if ran.status == Some(0) => Ok(()),
+            ran => Err(ran),
+        });
+        barrel
+    };
+    host.node
+        .write("/etc/eru/barrel.conf", "# /etc/eru/barrel.conf\n");
+    let before = barrel();
+    let run = "run -d --network pool --stop-signal KILL --name box busybox sleep 100000";
+    let ran = docker(run);
+    assert!(ran.stderr.contains("network pool not found"), "{ran:?}");
+    docker("rm box").done();
+    docker("run -d --net none --stop-signal KILL --name early busybox sleep 100000").done();
+    let pid = docker("inspect -f {{.State.Pid}} early").done();
+    host.node.write(
+        "/etc/eru/barrel.conf",
+        "# /etc/eru/barrel.conf\nBARREL_ENABLE_CNI=1\n",
+    );
+    // systemctl restart eru-barrel
+    drop(before);
+    let _barrel = barrel();
+    assert_eq!(docker("inspect -f {{.State.Pid}} early").done(), pid);
+    docker(run).done();
+    let shown = docker("inspect -f {{.NetworkSettings.Networks.pool.IPAddress}} box").done();
+    let inside = docker("exec box ip -o -4 address show dev eth0").done();
+    assert!(shown.starts_with("10.78.0."), "{shown}");
+    assert!(
+        inside.contains(&format!("inet {}/24", shown.trim())),
+        "{inside}"
+    );
+    docker("rm -f box early").done();
+    is_gone(host);
 }
 
 #[track_caller]
