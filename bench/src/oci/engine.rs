@@ -15,6 +15,8 @@ pub(super) enum Who {
     Plain,
     /// Ours, with the plugins that are in the binary.
     Ours,
+    /// The same, called by the engine without a shell in between.
+    Direct,
     /// Ours, with the reference's plugins as programs of another maker.
     Reference,
     /// The plain one, on the host's network.
@@ -24,9 +26,10 @@ pub(super) enum Who {
 }
 
 impl Who {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Plain,
         Self::Ours,
+        Self::Direct,
         Self::Reference,
         Self::PlainHost,
         Self::OursHost,
@@ -53,6 +56,7 @@ impl Who {
         match self {
             Self::Plain | Self::PlainHost => "runc",
             Self::Ours | Self::OursHost => "ours",
+            Self::Direct => "direct",
             Self::Reference => "reference",
         }
     }
@@ -63,6 +67,7 @@ impl fmt::Display for Who {
         f.pad(match self {
             Self::Plain => "runc, no network",
             Self::Ours => "Fairlead, its own bridge plugin",
+            Self::Direct => "the same as fairlead-runtime",
             Self::Reference => "Fairlead, the reference's bridge plugin",
             Self::PlainHost => "runc, the host's network",
             Self::OursHost => "Fairlead, the host's network: left alone",
@@ -99,6 +104,12 @@ impl<'n> Engine<'n> {
                     "runtimeArgs": ["oci", "--config", settings, "--"]}),
             );
         }
+        runtimes.insert(
+            "direct".into(),
+            json!({"path": "/run/bin/fairlead-runtime"}),
+        );
+        let usual = format!("{}/etc/docker/cni.yaml", Node::ROOT);
+        node.write(&usual, &yaml("/run/ours"));
         node.write(
             "/run/daemon.json",
             &json!({"runtimes": runtimes}).to_string(),

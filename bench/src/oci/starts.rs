@@ -26,7 +26,7 @@ pub(super) fn run(engine: &Engine<'_>, rounds: u32) -> Result<Vec<Start>> {
         if round % 10 == 0 {
             eprintln!("starts: round {round} of {rounds}");
         }
-        for at in turns([0, 1, 2, 3, 4], round) {
+        for at in turns([0, 1, 2, 3, 4, 5], round) {
             let ms = once(engine, Who::ALL[at])?;
             starts[at].ms.push(ms);
         }

@@ -7,17 +7,25 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// The name that is a runtime's with every argument. An engine that has none to add calls it
+/// without a shell in between.
+pub(crate) const RUNTIME: &str = "fairlead-runtime";
+
 /// Answers as the runtime or the hook, when `arguments` are those of one:
 /// `oci [--config FILE] -- RUNTIME'S ARGUMENTS`, or
-/// `cni [--config FILE] --command add|del|check`.
+/// `cni [--config FILE] --command add|del|check`; or when the program is called [`RUNTIME`].
 pub(crate) fn run(program: &OsStr, arguments: &[OsString]) -> Option<ExitCode> {
-    if !arguments
-        .first()
-        .is_some_and(|first| first == "oci" || first == "cni")
-    {
+    let first = arguments.first().and_then(|first| first.to_str());
+    let is_runtime = Path::new(program).file_name() == Some(OsStr::new(RUNTIME));
+    if !is_runtime && !matches!(first, Some("oci" | "cni")) {
         return None;
     }
     let root = Root::from_env_value(std::env::var_os(Root::ENV));
+    // The hooks of its containers have its name, too.
+    if is_runtime && first != Some("cni") {
+        let status = fairlead_oci::wrapper::run(Path::new(program), &root, None, arguments);
+        return Some(ExitCode::from(status));
+    }
     below(&root, program, arguments)
 }
 

@@ -111,7 +111,8 @@ fn of(
     command: HookCommand,
     state: &State,
 ) -> Result<(), OciError> {
-    let path = path.unwrap_or(Path::new(DEFAULT_PATH));
+    let path = path.map_or_else(|| root.join(DEFAULT_PATH), Path::to_owned);
+    let path = path.as_path();
     let container = ContainerId::new(&state.id)?;
     let settings = match (Settings::read(path), command) {
         // What was taken on is given back whatever became of the file.

@@ -33,7 +33,8 @@ pub fn run(program: &Path, root: &Root, config: Option<&Path>, arguments: &[OsSt
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let path = config.unwrap_or(Path::new(DEFAULT_PATH));
+    let path = config.map_or_else(|| root.join(DEFAULT_PATH), Path::to_owned);
+    let path = path.as_path();
     let settings = match Settings::read(path) {
         Ok(settings) => settings,
         // A container can always be stopped, whatever became of the file.

@@ -41,7 +41,7 @@ impl Case {
         let daemon = json!({"runtimes": {"barrel-cni": {
             "path": "/run/bin/eru-barrel-cni",
             "runtimeArgs": ["oci", "--config", SETTINGS, "--"],
-        }, "crun": {"path": CRUN}}});
+        }, "crun": {"path": CRUN}, "direct": {"path": "/run/bin/fairlead-runtime"}}});
         node.write("/run/daemon.json", &daemon.to_string());
         let plan = plan.extra(&["--config-file=/run/daemon.json"]);
         let docker = plan.start(&node);

@@ -5,6 +5,26 @@ use std::io::Write;
 
 use fairlead_tests::{Docker, Place, eventually, patience};
 
+#[test]
+fn an_engine_can_call_the_runtime_without_arguments() {
+    let case = Case::new(RUNC);
+    let settings = super::case::settings(RUNC, "");
+    case.node
+        .write("/run/fairlead-root/etc/docker/cni.yaml", &settings);
+    let line = "run --rm --runtime direct --net none busybox ip -o -4 address show dev eth0";
+    let seen = case.docker(line);
+    assert!(seen.contains("inet 10.60.0.2/24"), "{seen}");
+    case.is_empty();
+    let ran = case.docker.cli(
+        &case.node,
+        "run --rm --runtime direct --net none busybox no-such",
+    );
+    assert_eq!(ran.status, Some(127), "{ran:?}");
+    case.is_empty();
+    let version = case.node.sh("/run/bin/fairlead-runtime --version").done();
+    assert!(version.starts_with("runc version"), "{version}");
+}
+
 fn a_container_has_an_address_and_gives_it_back(runtime: &str) {
     let case = Case::new(runtime);
     let seen = case.run("--rm busybox ip -o -4 address show dev eth0");

@@ -7,13 +7,14 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// The names of command lines.
-const COMMANDS: [&str; 6] = [
+const COMMANDS: [&str; 7] = [
     "om",
     "nodemgr",
     "eru-barrel",
     "eru-barrel-cni",
     "barrel-cni",
     "docker-cni",
+    crate::oci::RUNTIME,
 ];
 
 pub(crate) fn run(context: &Context, arguments: &InstallArgs) -> Result<Status> {
