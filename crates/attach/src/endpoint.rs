@@ -2,95 +2,22 @@
 //! come and go. The tenant in the record is the lock: who has written himself there, and is
 //! alive, has the endpoint for himself.
 
-use crate::detach::Selector;
+mod end;
+mod wanted;
+
+pub use wanted::{Guest, Wanted};
+
 use crate::error::all;
-use crate::gc::GcAction;
 use crate::{AttachError, Node};
-use fairlead_cni::ConfList;
 use fairlead_cni::runtime::AttachmentParams;
 use fairlead_kernel::{NetNs, Route};
 use fairlead_store::{
-    Actor, AttachmentState, Connected, Endpoint, EndpointPlace, Identity, NetnsRef, StoreError,
-    Tenant, Tx, View,
+    Actor, AttachmentState, Connected, Endpoint, EndpointPlace, NetnsRef, StoreError, Tenant, View,
 };
-use fairlead_types::{ContainerId, IfName, Naming, NetworkName, Owner};
+use fairlead_types::{ContainerId, IfName, NetworkName, Owner};
 use ipnet::IpNet;
-use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 use std::path::PathBuf;
-
-/// A container that wants an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guest {
-    /// The container.
-    pub container: ContainerId,
-    /// Its bundle, which is there as long as its runtime has it.
-    pub bundle: PathBuf,
-    /// A directory that its engine has as long as it has the container, where one is known.
-    pub home: Option<PathBuf>,
-}
-
-/// One interface that a container wants.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
-    /// The network's plugins.
-    pub list: ConfList,
-    /// The interface.
-    pub ifname: IfName,
-    /// The arguments of ADD.
-    pub args: Vec<(String, String)>,
-    /// The capability arguments of ADD.
-    pub capabilities: Map<String, Value>,
-    /// The addresses that it must get; any where it is empty.
-    pub addresses: Vec<IpAddr>,
-}
-
-impl Wanted {
-    fn of(place: &EndpointPlace) -> Result<Self, AttachError> {
-        let list = ConfList::from_slice(place.config.as_bytes());
-        let list = list.map_err(fairlead_networks::NetworkError::from)?;
-        let mut wanted = Self {
-            list,
-            ifname: place.ifname.clone(),
-            args: place.args.clone(),
-            capabilities: place.capabilities.clone(),
-            addresses: Vec::new(),
-        };
-        wanted.ask_for(place.addresses.iter().map(IpNet::addr).collect());
-        Ok(wanted)
-    }
-
-    /// Asks for these addresses: by `IP` of `CNI_ARGS`, which carries one of them, and by the
-    /// capability `ips` where a plugin of the list has it.
-    pub fn ask_for(&mut self, addresses: Vec<IpAddr>) {
-        self.args.retain(|(key, _)| key != "IP");
-        self.capabilities.remove("ips");
-        if self.list.capabilities().iter().any(|name| name == "ips") {
-            self.capabilities.insert("ips".into(), json!(addresses));
-        } else if let Some(first) = addresses.first() {
-            self.args.push(("IP".into(), first.to_string()));
-        }
-        self.addresses = addresses;
-    }
-
-    /// Whether no plugin of another maker has a part in it.
-    #[must_use]
-    pub fn has_only_built_in(&self) -> bool {
-        crate::detach::has_only_built_in(&self.list)
-    }
-
-    /// Whose attachment it is to be.
-    #[must_use]
-    pub fn params(&self, container: &ContainerId, netns: PathBuf) -> AttachmentParams {
-        AttachmentParams {
-            container: container.clone(),
-            ifname: self.ifname.clone(),
-            netns: Some(netns),
-            args: self.args.clone(),
-            capability_args: self.capabilities.clone(),
-        }
-    }
-}
 
 impl Node {
     /// Attaches a container to what it wants, in order; the whole of it or nothing.
@@ -312,149 +239,6 @@ impl Node {
         })??;
         Ok(netns)
     }
-
-    /// Says that a container runs no more: its endpoint stays for those it is kept for, or
-    /// goes. Where the container has been started again meanwhile, which this process did not
-    /// do, nothing is done. Says whether there was an endpoint.
-    ///
-    /// # Errors
-    /// [`AttachError`] with what could not be taken away.
-    pub fn leave_endpoint(&self, container: &ContainerId) -> Result<bool, AttachError> {
-        if self.find_endpoint(container, &[])?.is_none() {
-            return Ok(false);
-        }
-        let us = Actor::current()?;
-        self.change_endpoint(container, |endpoint| {
-            let netns = endpoint.live_netns().cloned();
-            endpoint.tenant.take_if(|t| {
-                t.container == *container && (t.taker == us || !t.runs(netns.as_ref()))
-            });
-        })?;
-        Ok(true)
-    }
-
-    /// Says that a container is no more: what was kept for nobody else goes. Without an
-    /// endpoint nothing is done; says whether there was one.
-    ///
-    /// # Errors
-    /// [`AttachError`] with what could not be taken away.
-    pub fn forget_endpoint(&self, container: &ContainerId) -> Result<bool, AttachError> {
-        if self.find_endpoint(container, &[])?.is_none() {
-            return Ok(false);
-        }
-        self.change_endpoint(container, |endpoint| {
-            endpoint.connected.retain(|c| c.container != *container);
-            endpoint.tenant.take_if(|t| t.container == *container);
-        })?;
-        Ok(true)
-    }
-
-    /// Changes the record of a container's endpoint, which goes once nobody has it.
-    fn change_endpoint(
-        &self,
-        container: &ContainerId,
-        change: impl Fn(&mut Endpoint),
-    ) -> Result<(), AttachError> {
-        let actor = Actor::current()?;
-        let mut forsaken = None;
-        self.host().store(|store| {
-            store.write(|tx| {
-                let Some(mut endpoint) = tx.endpoint_of(container)? else {
-                    return Ok(());
-                };
-                change(&mut endpoint);
-                if endpoint.tenant.is_none() {
-                    forget_names(tx, &endpoint)?;
-                }
-                if endpoint.tenant.is_none() && endpoint.connected.is_empty() {
-                    claim(tx, &mut endpoint, actor)?;
-                    forsaken = Some(endpoint);
-                    return Ok(());
-                }
-                tx.put_endpoint(&endpoint)
-            })
-        })?;
-        let Some(endpoint) = forsaken else {
-            return Ok(());
-        };
-        let mut errors: Vec<AttachError> = self.tear_down(&endpoint).err().into_iter().collect();
-        if !errors.is_empty() {
-            // This process lives on, and nobody is at it any more: the next one may try.
-            let freed = self.host().store(|store| {
-                store.write(|tx| match tx.endpoint_of(&endpoint.owner)? {
-                    Some(mut now) if now.tenant == endpoint.tenant => {
-                        now.tenant = None;
-                        tx.put_endpoint(&now)
-                    }
-                    _ => Ok(()),
-                })
-            });
-            errors.extend(freed.err().map(AttachError::from));
-        }
-        all(errors)
-    }
-
-    /// Takes an endpoint away, with everything in it.
-    fn tear_down(&self, endpoint: &Endpoint) -> Result<(), AttachError> {
-        let selector = Selector {
-            container: Some(endpoint.owner.clone()),
-            ..Selector::default()
-        };
-        let mut errors = Vec::new();
-        match self.detach(&selector) {
-            // After a reboot there are no attachments, only addresses, and what plugins of
-            // other makers keep.
-            Ok(detached) if detached.owners.is_empty() => {
-                for place in &endpoint.places {
-                    let cleared = Wanted::of(place)
-                        .and_then(|wanted| self.clear_leftovers(&endpoint.owner, &wanted));
-                    errors.extend(cleared.err());
-                }
-            }
-            Ok(_) => {}
-            Err(error) => errors.push(error),
-        }
-        let path = self.host().root().run().join("netns");
-        let removed = NetNs::remove(path.join(endpoint.owner.as_str()));
-        errors.extend(removed.err().map(AttachError::from));
-        if errors.is_empty() {
-            self.host().store(|store| {
-                store.write(|tx| {
-                    for place in &endpoint.places {
-                        tx.free_addresses_of(&endpoint.owner_at(place))?;
-                    }
-                    tx.remove_endpoint(&endpoint.owner).map(drop)
-                })
-            })?;
-        }
-        all(errors)
-    }
-
-    /// Takes away what is kept for containers that their engines have no more.
-    pub(crate) fn collect_endpoints(&self, dry_run: bool) -> Result<Vec<GcAction>, AttachError> {
-        let (mut actions, mut errors) = (Vec::new(), Vec::new());
-        for endpoint in self.host().store(|store| store.view().endpoints())? {
-            let netns = endpoint.live_netns().cloned();
-            let is_stale = |t: &Tenant| !t.is_there(netns.as_ref());
-            let tenant_left = endpoint.tenant.as_ref().is_some_and(is_stale);
-            let is_vacant = endpoint.tenant.is_none() || tenant_left;
-            let gone = endpoint.connected.iter().filter(|c| c.is_gone()).count();
-            if is_vacant && gone == endpoint.connected.len() {
-                let owners = endpoint.places.iter().map(|p| endpoint.owner_at(p));
-                let owners: Vec<Owner> = owners.collect();
-                actions.extend(owners.into_iter().map(|owner| GcAction::Forsaken { owner }));
-            }
-            if dry_run || (!tenant_left && gone == 0 && !endpoint.connected.is_empty()) {
-                continue;
-            }
-            let tidy = self.change_endpoint(&endpoint.owner, |endpoint| {
-                endpoint.connected.retain(|c| !c.is_gone());
-                endpoint.tenant.take_if(|t| is_stale(t));
-            });
-            errors.extend(tidy.err());
-        }
-        all(errors).map(|()| actions)
-    }
 }
 
 /// The addresses that were given, if they are those that were wanted.
@@ -468,19 +252,6 @@ fn has_wanted(owner: Owner, wanted: &Wanted, given: Vec<IpNet>) -> Result<Vec<Ip
             given,
         }),
     }
-}
-
-/// The record of an endpoint that nobody takes any more: this process takes it away.
-fn claim(tx: &Tx<'_>, endpoint: &mut Endpoint, actor: Actor) -> Result<(), StoreError> {
-    // Whoever finds it half taken away makes it anew.
-    endpoint.netns = None;
-    endpoint.tenant = Some(Tenant {
-        container: endpoint.owner.clone(),
-        // Under which there is nothing.
-        bundle: PathBuf::from("/dev/null"),
-        taker: actor,
-    });
-    tx.put_endpoint(endpoint)
 }
 
 /// Whether a tenant keeps a container out. The same container that starts again does not
@@ -512,20 +283,6 @@ fn difference(endpoint: &Endpoint, wanted: &[Wanted]) -> Option<&'static str> {
             () => None,
         }
     })
-}
-
-/// What nobody runs with has no name, and no object.
-fn forget_names(tx: &Tx<'_>, endpoint: &Endpoint) -> Result<(), StoreError> {
-    let nobody = Identity {
-        id: endpoint.owner.as_str(),
-        netns: None,
-        object: None,
-        naming: &Naming::default(),
-    };
-    for place in &endpoint.places {
-        tx.identify_attachment(&endpoint.owner_at(place), &nobody)?;
-    }
-    Ok(())
 }
 
 fn empty(container: &ContainerId) -> Endpoint {
