@@ -8,6 +8,7 @@
 mod message;
 mod quartiles;
 mod turns;
+mod typed;
 
 pub mod dns;
 pub mod docker;

@@ -1,7 +1,8 @@
 //! An engine on a node, and the networks that are compared.
 
+use crate::typed;
 use anyhow::{Result, bail};
-use fairlead_tests::{Docker, Node, Ran};
+use fairlead_tests::{Docker, Node};
 use std::fmt;
 
 /// Where the agent finds the engine, and the engine the agent.
@@ -63,7 +64,7 @@ pub(super) struct Engine<'n> {
 impl<'n> Engine<'n> {
     /// Tells a node where its engine will be.
     pub(super) fn set(node: &Node) -> Result<()> {
-        printed(node.sh(&format!("fairlead node set {SETTINGS}"))).map(drop)
+        typed::printed(node.sh(&format!("fairlead node set {SETTINGS}"))).map(drop)
     }
 
     /// Starts the engine of a node.
@@ -76,19 +77,17 @@ impl<'n> Engine<'n> {
 
     /// Types `docker LINE`; what it prints.
     pub(super) fn docker(&self, line: &str) -> Result<String> {
-        printed(self.docker.cli(self.node, line))
+        typed::printed(self.docker.cli(self.node, line))
     }
 
     /// Types any line at the node; what it prints.
     pub(super) fn sh(&self, line: &str) -> Result<String> {
-        printed(self.node.sh(line))
+        typed::printed(self.node.sh(line))
     }
 
     /// Its release and how it keeps files.
     pub(super) fn about(&self) -> Result<String> {
-        let version = self.docker("version --format '{{.Server.Version}}'")?;
-        let files = self.docker("info --format '{{.Driver}}'")?;
-        Ok(format!("Docker {version} ({files})"))
+        typed::about(&self.docker, self.node)
     }
 
     /// Makes one of the networks.
@@ -111,11 +110,4 @@ impl<'n> Engine<'n> {
             _ => bail!("container {name} has no address: {told}"),
         }
     }
-}
-
-fn printed(ran: Ran) -> Result<String> {
-    if ran.status != Some(0) {
-        bail!("it shall succeed: {ran:?}");
-    }
-    Ok(ran.stdout.trim().to_owned())
 }

@@ -1,7 +1,8 @@
 //! An engine with three runtimes.
 
-use anyhow::{Result, bail};
-use fairlead_tests::{Docker, Node, Ran};
+use crate::typed;
+use anyhow::Result;
+use fairlead_tests::{Docker, Node};
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -84,8 +85,10 @@ pub(super) struct Engine<'n> {
 
 impl<'n> Engine<'n> {
     pub(super) fn start(node: &'n Node) -> Result<Self> {
-        printed(node.sh("mkdir -p /run/bin /run/programs && fairlead install --links /run/bin"))?;
-        printed(node.sh("ln -s /usr/lib/cni/bridge /run/programs/reference-bridge"))?;
+        typed::printed(
+            node.sh("mkdir -p /run/bin /run/programs && fairlead install --links /run/bin"),
+        )?;
+        typed::printed(node.sh("ln -s /usr/lib/cni/bridge /run/programs/reference-bridge"))?;
         let mut runtimes = serde_json::Map::new();
         for (name, plugin, net) in [
             ("ours", "bridge", "10.62.0"),
@@ -123,19 +126,17 @@ impl<'n> Engine<'n> {
 
     /// Types `docker LINE`; what it prints.
     pub(super) fn docker(&self, line: &str) -> Result<String> {
-        printed(self.docker.cli(self.node, line))
+        typed::printed(self.docker.cli(self.node, line))
     }
 
     /// Types any line at the node; what it prints.
     pub(super) fn sh(&self, line: &str) -> Result<String> {
-        printed(self.node.sh(line))
+        typed::printed(self.node.sh(line))
     }
 
     /// Its release and how it keeps files.
     pub(super) fn about(&self) -> Result<String> {
-        let version = self.docker("version --format '{{.Server.Version}}'")?;
-        let files = self.docker("info --format '{{.Driver}}'")?;
-        Ok(format!("Docker {version} ({files})"))
+        typed::about(&self.docker, self.node)
     }
 }
 
@@ -153,11 +154,4 @@ fn list(name: &str, plugin: &str, net: &str) -> Value {
         "ipam": {"type": "host-local", "dataDir": "/run/host-local",
             "ranges": [[{"subnet": format!("{net}.0/24")}]], "routes": [{"dst": "0.0.0.0/0"}]},
     }]})
-}
-
-fn printed(ran: Ran) -> Result<String> {
-    if ran.status != Some(0) {
-        bail!("it shall succeed: {ran:?}");
-    }
-    Ok(ran.stdout.trim().to_owned())
 }

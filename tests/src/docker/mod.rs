@@ -116,6 +116,24 @@ impl Docker {
         self.cli(node, line).done().trim().to_owned()
     }
 
+    /// Types lines of the docker command line, some at a time.
+    ///
+    /// # Panics
+    /// If one fails.
+    #[track_caller]
+    pub fn at_once(&self, node: &Node, lines: &[String]) {
+        const WORKERS: usize = 12;
+        std::thread::scope(|scope| {
+            for worker in 0..WORKERS {
+                scope.spawn(move || {
+                    for line in lines.iter().skip(worker).step_by(WORKERS) {
+                        self.must(node, line);
+                    }
+                });
+            }
+        });
+    }
+
     /// Types `docker compose LINE` in a folder of the node, which has the project's file.
     #[track_caller]
     pub fn compose(&self, node: &Node, folder: &str, line: &str) -> Ran {

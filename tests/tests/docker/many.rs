@@ -4,20 +4,6 @@ use crate::case::Case;
 use fairlead_tests::{Docker, Place as _};
 use std::collections::BTreeSet;
 
-/// Runs lines of the docker command line, so many at a time.
-fn at_once(case: &Case, lines: &[String]) {
-    const WORKERS: usize = 12;
-    std::thread::scope(|scope| {
-        for worker in 0..WORKERS {
-            scope.spawn(move || {
-                for line in lines.iter().skip(worker).step_by(WORKERS) {
-                    case.docker(line);
-                }
-            });
-        }
-    });
-}
-
 fn addresses(case: &Case, names: &[String], network: &str) -> BTreeSet<String> {
     let all = case.json(&format!("inspect {}", names.join(" ")));
     let all = all.as_array().unwrap().iter();
@@ -37,7 +23,8 @@ fn a_hundred_containers_start_at_once_and_go_at_once() {
     let run = |name: &String| {
         format!("run -d --name {name} --stop-signal KILL --network net busybox sleep 100000")
     };
-    at_once(&case, &names.iter().map(run).collect::<Vec<_>>());
+    case.docker
+        .at_once(&case.node, &names.iter().map(run).collect::<Vec<_>>());
     assert_eq!(
         addresses(&case, &names, "net").len(),
         100,
@@ -48,7 +35,7 @@ fn a_hundred_containers_start_at_once_and_go_at_once() {
     let taken = case.node.sh("fairlead ip ls -o json").json();
     assert_eq!(taken.as_array().unwrap().len(), 100);
     let gone: Vec<String> = names.iter().map(|name| format!("rm -f {name}")).collect();
-    at_once(&case, &gone);
+    case.docker.at_once(&case.node, &gone);
     case.docker("network rm net");
     case.node.is_as_before(&before, "a hundred are gone");
 }
@@ -63,7 +50,8 @@ fn fifty_running_containers_outlive_a_restart_of_their_engine() {
             "run -d --name {name} --restart=always --stop-signal KILL --network net busybox sleep 100000"
         )
     };
-    at_once(&case, &names.iter().map(run).collect::<Vec<_>>());
+    case.docker
+        .at_once(&case.node, &names.iter().map(run).collect::<Vec<_>>());
     let before = addresses(&case, &names, "net");
     let _ = case.docker.stop();
     case.docker.start_again(&case.node);

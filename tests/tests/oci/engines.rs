@@ -92,21 +92,6 @@ fn plugins_of_other_makers_connect_containers() {
     }
 }
 
-/// Runs lines of the docker command line, some at a time.
-#[track_caller]
-fn at_once(case: &Case, lines: &[String]) {
-    const WORKERS: usize = 12;
-    std::thread::scope(|scope| {
-        for worker in 0..WORKERS {
-            scope.spawn(move || {
-                for line in lines.iter().skip(worker).step_by(WORKERS) {
-                    case.docker(line);
-                }
-            });
-        }
-    });
-}
-
 /// Starts so many at once; each has an address of its own, and all go at once.
 #[track_caller]
 fn many(case: &Case, count: usize) {
@@ -117,7 +102,8 @@ fn many(case: &Case, count: usize) {
              busybox sleep 100000"
         )
     };
-    at_once(case, &names.iter().map(run).collect::<Vec<_>>());
+    case.docker
+        .at_once(&case.node, &names.iter().map(run).collect::<Vec<_>>());
     let addresses: BTreeSet<String> = names.iter().map(|name| case.address(name)).collect();
     assert_eq!(addresses.len(), count, "each has its own");
     assert_eq!(case.attached(), count);
@@ -125,7 +111,7 @@ fn many(case: &Case, count: usize) {
     case.docker(&format!("exec box0 ping -c 1 -w 5 {last}"));
     case.node.ping(last);
     let gone: Vec<String> = names.iter().map(|name| format!("rm -f {name}")).collect();
-    at_once(case, &gone);
+    case.docker.at_once(&case.node, &gone);
 }
 
 #[test]
