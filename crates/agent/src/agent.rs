@@ -8,12 +8,13 @@ use crate::reconcile::{Message, Reconciler, tell_manager};
 use crate::schedule::Cause;
 use crate::shared::{Parts, Shared};
 use crate::zones::News;
-use crate::{AgentError, LogLevel, api, cluster, lock, log, serve, services, watch, zones};
+use crate::{AgentError, LogLevel, api, cluster, lock, log, services, watch, zones};
 use fairlead_attach::Node;
 use fairlead_config::Config;
 use fairlead_control::Namespace;
 use fairlead_kernel::{NetNs, sysctl};
 use fairlead_plugins::Host;
+use fairlead_serve as serve;
 use fairlead_types::Root;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
@@ -107,7 +108,7 @@ impl Agent {
     /// [`AgentError`]; nothing of it runs then.
     pub fn start(root: &Root, options: &Options) -> Result<Self, AgentError> {
         let lock = lock::take(root)?;
-        let metrics_socket = options.metrics.map(serve::bind_metrics).transpose()?;
+        let metrics_socket = options.metrics.map(bind_metrics).transpose()?;
         let metrics = Arc::new(Metrics::new());
         let requests = Requests::default();
         let (links, deleter) = links(requests.clone(), Arc::clone(&metrics));
@@ -282,4 +283,12 @@ fn thread(
 
 fn starting(what: &'static str) -> impl FnOnce(std::io::Error) -> AgentError {
     move |source| AgentError::Start { what, source }
+}
+
+/// Binds the address that metrics are served on.
+fn bind_metrics(address: SocketAddr) -> Result<std::net::TcpListener, AgentError> {
+    let failed = |source| AgentError::Metrics { address, source };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
 }

@@ -1,11 +1,11 @@
 //! Docker's door in the agent: its socket, and the thread that follows the engine.
 
 use crate::reconcile::Message;
-use crate::serve;
 use crate::shared::Shared;
 use fairlead_attach::Node;
 use fairlead_cluster::Cluster;
 use fairlead_docker::{Door, Ground};
+use fairlead_serve as serve;
 use fairlead_types::NetworkName;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ fn listen(shared: &Arc<Shared>, runtime: &Runtime, door: &Arc<Door>) -> Result<P
     let socket = serve::bind(&path).map_err(|error| error.to_string())?;
     let _inside = runtime.enter();
     let socket = tokio::net::UnixListener::from_std(socket).map_err(|error| error.to_string())?;
-    let router = fairlead_docker::router(Arc::clone(door));
+    let router = fairlead_libnetwork::router(Arc::clone(door));
     runtime.spawn(serve::answer(socket, router, serve::NO_LIMIT));
     Ok(path)
 }

@@ -27,6 +27,9 @@ pub enum AgentError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The control socket cannot be had.
+    #[error(transparent)]
+    Socket(#[from] fairlead_serve::ServeError),
     /// The metrics cannot be served there.
     #[error("serve metrics on {address}: {source}; choose another address, or none")]
     Metrics {

@@ -23,7 +23,6 @@ mod metrics;
 mod names;
 mod reconcile;
 mod schedule;
-mod serve;
 mod services;
 mod shared;
 mod watch;

@@ -3,11 +3,12 @@
 use crate::DoorError;
 use crate::engine::Problems;
 use crate::view::View;
+use axum::body::Bytes;
 use fairlead_attach::Node;
 use fairlead_cluster::Cluster;
+use fairlead_libnetwork::{CallError, Driver, Refusal, answer, calls, read};
 use fairlead_types::NetworkName;
 use ipnet::IpNet;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -82,12 +83,9 @@ impl Door {
     /// Serves one call, as `NetworkDriver.Join`.
     ///
     /// # Errors
-    /// [`DoorError::Method`] and [`DoorError::Request`] for what is no call; else why it could
-    /// not be served.
-    pub fn call(&self, method: &str, body: &[u8]) -> Result<Value, DoorError> {
-        let Some(method) = METHODS.into_iter().find(|known| *known == method) else {
-            return Err(DoorError::Method(method.to_owned()));
-        };
+    /// [`DoorError::Call`] for what is no call; else why it could not be served.
+    pub fn served(&self, method: &str, body: &[u8]) -> Result<Value, DoorError> {
+        let method = calls::known(method)?;
         let begun = Instant::now();
         let answer = self.serve(method, body);
         self.ground.called(method, begun.elapsed(), answer.is_ok());
@@ -101,10 +99,12 @@ impl Door {
             "NetworkDriver.GetCapabilities" => self.capabilities(),
             "NetworkDriver.CreateNetwork" => self.create_network(read(method, body)?).map(done),
             "NetworkDriver.DeleteNetwork" => self.delete_network(&read(method, body)?).map(done),
-            "NetworkDriver.CreateEndpoint" => answer(self.create_endpoint(&read(method, body)?)?),
+            "NetworkDriver.CreateEndpoint" => {
+                Ok(answer(self.create_endpoint(&read(method, body)?)?)?)
+            }
             "NetworkDriver.DeleteEndpoint" => self.delete_endpoint(&read(method, body)?).map(done),
             "NetworkDriver.EndpointOperInfo" => self.endpoint_info(&read(method, body)?),
-            "NetworkDriver.Join" => answer(self.join(&read(method, body)?)?),
+            "NetworkDriver.Join" => Ok(answer(self.join(&read(method, body)?)?)?),
             "NetworkDriver.ProgramExternalConnectivity" => {
                 self.publish(&read(method, body)?).map(done)
             }
@@ -115,8 +115,8 @@ impl Door {
                 Ok(json!({"RequiresMACAddress": false, "RequiresRequestReplay": false}))
             }
             "IpamDriver.GetDefaultAddressSpaces" => Ok(json!({
-                "LocalDefaultAddressSpace": crate::protocol::LOCAL_SPACE,
-                "GlobalDefaultAddressSpace": crate::protocol::GLOBAL_SPACE,
+                "LocalDefaultAddressSpace": crate::LOCAL_SPACE,
+                "GlobalDefaultAddressSpace": crate::GLOBAL_SPACE,
             })),
             "IpamDriver.RequestPool" => self.request_pool(&read(method, body)?),
             "IpamDriver.ReleasePool" => self.release_pool(&read(method, body)?).map(done),
@@ -131,46 +131,19 @@ impl Door {
     }
 }
 
-/// Every call that is known.
-const METHODS: [&str; 23] = [
-    "Plugin.Activate",
-    "Plugin.Deactivate",
-    "NetworkDriver.GetCapabilities",
-    "NetworkDriver.AllocateNetwork",
-    "NetworkDriver.FreeNetwork",
-    "NetworkDriver.GwAllocCheck",
-    "NetworkDriver.CreateNetwork",
-    "NetworkDriver.DeleteNetwork",
-    "NetworkDriver.CreateEndpoint",
-    "NetworkDriver.DeleteEndpoint",
-    "NetworkDriver.EndpointOperInfo",
-    "NetworkDriver.Join",
-    "NetworkDriver.Leave",
-    "NetworkDriver.ProgramExternalConnectivity",
-    "NetworkDriver.RevokeExternalConnectivity",
-    "NetworkDriver.DiscoverNew",
-    "NetworkDriver.DiscoverDelete",
-    "IpamDriver.GetCapabilities",
-    "IpamDriver.GetDefaultAddressSpaces",
-    "IpamDriver.RequestPool",
-    "IpamDriver.ReleasePool",
-    "IpamDriver.RequestAddress",
-    "IpamDriver.ReleaseAddress",
-];
-
-fn read<T: DeserializeOwned>(method: &str, body: &[u8]) -> Result<T, DoorError> {
-    let mut text = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut text).map_err(|error| DoorError::Request {
-        method: method.to_owned(),
-        reason: error.to_string(),
-    })
-}
-
-fn answer(value: impl serde::Serialize) -> Result<Value, DoorError> {
-    serde_json::to_value(value).map_err(|error| DoorError::Request {
-        method: "answer".to_owned(),
-        reason: error.to_string(),
-    })
+impl Driver for Door {
+    /// Work that waits for the kernel or the disk has a thread of its own.
+    async fn call(self: Arc<Self>, method: String, body: Bytes) -> Result<Value, Refusal> {
+        let name = method.clone();
+        let done = tokio::task::spawn_blocking(move || self.served(&method, &body));
+        match done.await {
+            Ok(answer) => answer.map_err(|error| Refusal::from(&error)),
+            Err(_) => Err(Refusal::from(&CallError::Request {
+                method: name,
+                reason: "the call ended in a fault".to_owned(),
+            })),
+        }
+    }
 }
 
 /// A panic of another thread left a whole value.

@@ -3,11 +3,11 @@
 use crate::door::Door;
 use crate::error::DoorError;
 use crate::lease::{self, Leases, pool_of};
-use crate::protocol::{
-    CreateEndpoint, Created, Interface, InterfaceName, Joined, OfEndpoint, StaticRoute, address,
-};
 use crate::target::Target;
 use fairlead_attach::{Node, PlugRequest, owner};
+use fairlead_libnetwork::protocol::{
+    CreateEndpoint, Created, Interface, InterfaceName, Joined, OfEndpoint, StaticRoute, address,
+};
 use fairlead_plugins::Given;
 use fairlead_types::{ContainerId, Mac, NetworkName};
 use ipnet::IpNet;

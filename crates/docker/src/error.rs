@@ -5,6 +5,7 @@ use fairlead_cluster::ClusterError;
 use fairlead_config::ConfigError;
 use fairlead_ipam::IpamError;
 use fairlead_kernel::KernelError;
+use fairlead_libnetwork::{CallError, Refusal};
 use fairlead_networks::NetworkError;
 use fairlead_store::StoreError;
 use fairlead_types::{NameError, NetworkName, Owner};
@@ -15,16 +16,8 @@ use std::net::IpAddr;
 #[derive(Debug, thiserror::Error)]
 pub enum DoorError {
     /// What was sent is no call.
-    #[error("{method}: the request cannot be read: {reason}")]
-    Request {
-        /// The call.
-        method: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// There is no such call.
-    #[error("{0} is not known here")]
-    Method(String),
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// The core.
     #[error(transparent)]
     Attach(#[from] AttachError),
@@ -218,6 +211,15 @@ pub enum DoorError {
         /// Why.
         reason: String,
     },
+}
+
+impl From<&DoorError> for Refusal {
+    fn from(error: &DoorError) -> Self {
+        match error {
+            DoorError::Call(error) => error.into(),
+            other => Self::new(other),
+        }
+    }
 }
 
 /// Who has something: whoever reads it knows containers by their names, not the ids of

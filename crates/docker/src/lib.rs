@@ -20,12 +20,19 @@ mod network;
 mod options;
 mod pool;
 mod ports;
-mod protocol;
-mod serve;
 mod target;
 mod view;
 
 pub use door::{Door, Ground};
 pub use engine::follow;
 pub use error::DoorError;
-pub use serve::router;
+
+use fairlead_libnetwork::DriverName;
+
+/// What the driver is called at Docker.
+const DRIVER: DriverName = DriverName::new("fairlead");
+/// The space that addresses of a network with scope local are from. Docker's own
+/// addresses are from `LocalDefault`.
+const LOCAL_SPACE: &str = "fairlead-local";
+/// The same with scope global.
+const GLOBAL_SPACE: &str = "fairlead-global";

@@ -1,7 +1,7 @@
 //! What `-o` and `--ipam-opt` say.
 
 use crate::DoorError;
-use crate::protocol::{GENERIC, INTERNAL};
+use fairlead_libnetwork::protocol::{GENERIC, INTERNAL};
 use fairlead_types::NetworkName;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

@@ -1,9 +1,12 @@
 //! Ports that Docker asks to publish: those of the container's gateway endpoint, in the same
 //! registry as every other port of the node.
 
-use crate::protocol::{EXPOSED_PORTS, MAC_ADDRESS, OfEndpoint, PORT_MAP, PortBinding};
 use crate::{Door, DoorError};
 use fairlead_attach::{AttachError, Node, Plug};
+use fairlead_libnetwork::CallError;
+use fairlead_libnetwork::protocol::{
+    EXPOSED_PORTS, MAC_ADDRESS, OfEndpoint, PORT_MAP, PortBinding,
+};
 use fairlead_plugins::PortMapping;
 use fairlead_store::Port;
 use fairlead_types::{ContainerId, Owner, Protocol};
@@ -82,9 +85,12 @@ fn bindings(options: &serde_json::Map<String, Value>) -> Result<Vec<PortBinding>
     let Some(value) = options.get(PORT_MAP).filter(|value| !value.is_null()) else {
         return Ok(Vec::new());
     };
-    serde_json::from_value(value.clone()).map_err(|error| DoorError::Request {
-        method: PORT_MAP.to_owned(),
-        reason: error.to_string(),
+    let bindings = serde_json::from_value(value.clone());
+    bindings.map_err(|error| {
+        DoorError::Call(CallError::Request {
+            method: PORT_MAP.to_owned(),
+            reason: error.to_string(),
+        })
     })
 }
 

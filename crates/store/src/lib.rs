@@ -31,6 +31,7 @@ mod sandbox;
 mod schema;
 mod services;
 mod store;
+mod vsp;
 
 pub use addresses::{Address, NewAddress};
 pub use attachments::{
@@ -47,3 +48,4 @@ pub use process::Actor;
 pub use sandbox::NetnsRef;
 pub use services::{StartedAddress, StartedContainer, StartedService};
 pub use store::{Store, Tx, View};
+pub use vsp::{VspHeld, VspLease, VspNetwork, VspState, VspSubnetIds, VspTarget, VspTenant};

@@ -232,6 +232,8 @@ mod tests {
              DROP TABLE resting;
              DROP TABLE endpoints;
              DROP TABLE endpoint_containers;
+             DROP TABLE vsp_leases;
+             DROP TABLE vsp_networks;
              INSERT INTO attachments(container, ifname, network, id, state, since, config)
              VALUES('c1', 'eth0', 'web', 'c1', 1, 7, '{}');
              PRAGMA user_version = 1",
@@ -256,6 +258,7 @@ mod tests {
             assert!(all[0].naming.is_empty());
             assert_eq!(store.view().services().unwrap(), []);
             assert_eq!(store.view().endpoints().unwrap(), []);
+            assert_eq!(store.view().vsp_leases().unwrap(), []);
         }
         // The tables are those of a new file, column for column.
         let fresh = dir.path().join("fresh.db");

@@ -6,14 +6,14 @@
 //! rows of a container are one stretch of each index.
 
 /// The schema that this release writes, kept in `PRAGMA user_version`.
-pub(crate) const VERSION: i64 = 5;
+pub(crate) const VERSION: i64 = 6;
 
 /// The size of a page in bytes. Smaller ones make the log shorter but the tables
 /// deeper: at 10,000 addresses they cost a fifth more (measured by `examples/store-cost`).
 pub(crate) const PAGE_SIZE: u32 = 4096;
 
 /// What brings the tables of an earlier schema to the next one, from the first on.
-pub(crate) const UPGRADES: [&str; 4] = [
+pub(crate) const UPGRADES: [&str; 5] = [
     "ALTER TABLE attachments ADD COLUMN resource TEXT",
     "ALTER TABLE attachments ADD COLUMN naming TEXT;
      CREATE TABLE services(object TEXT PRIMARY KEY, since INT, addresses TEXT, containers TEXT) WITHOUT ROWID",
@@ -21,6 +21,8 @@ pub(crate) const UPGRADES: [&str; 4] = [
      CREATE TABLE resting(pool TEXT, addr BLOB, holder TEXT, since INT, PRIMARY KEY(pool, addr)) WITHOUT ROWID",
     "CREATE TABLE endpoints(owner TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID;
      CREATE TABLE endpoint_containers(container TEXT PRIMARY KEY, owner TEXT) WITHOUT ROWID",
+    "CREATE TABLE vsp_leases(id TEXT PRIMARY KEY, port TEXT UNIQUE, record TEXT) WITHOUT ROWID;
+     CREATE TABLE vsp_networks(id TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID",
 ];
 
 /// Makes the tables of [`VERSION`].
@@ -45,4 +47,6 @@ CREATE TABLE docker_networks(id TEXT PRIMARY KEY, network TEXT, record TEXT) WIT
 CREATE TABLE resting(pool TEXT, addr BLOB, holder TEXT, since INT, PRIMARY KEY(pool, addr)) WITHOUT ROWID;
 CREATE TABLE endpoints(owner TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID;
 CREATE TABLE endpoint_containers(container TEXT PRIMARY KEY, owner TEXT) WITHOUT ROWID;
+CREATE TABLE vsp_leases(id TEXT PRIMARY KEY, port TEXT UNIQUE, record TEXT) WITHOUT ROWID;
+CREATE TABLE vsp_networks(id TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID;
 ";

@@ -7,13 +7,13 @@
 //! it gets the networks of the cluster anew.
 
 use crate::engine::Follower;
-use crate::engine::found::Network;
 use crate::engine::plan::{self, Known, Step};
 use crate::engine::request::{self, Declared};
-use crate::engine::talk::{EngineError, Talk};
 use crate::{Door, DoorError};
 use fairlead_cluster::{CarriedNetwork, Claimed};
 use fairlead_config::{DockerScope, NetworkKind};
+use fairlead_libnetwork::engine::Network;
+use fairlead_libnetwork::engine::{EngineError, Talk};
 use fairlead_store::DockerNetwork;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -312,7 +312,7 @@ impl Follower {
 
     /// The engine has a network.
     pub(super) fn has(&self, network: Network) {
-        if network.is_ours() {
+        if network.is_of(crate::DRIVER) {
             let id = network.id().to_owned();
             self.memory().networks.insert(id, network);
         }

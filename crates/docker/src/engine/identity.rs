@@ -1,9 +1,9 @@
 //! Who a container is: an endpoint is made for nobody, and the engine tells afterwards for
 //! whom. The record then says so, and DNS with it.
 
-use crate::engine::found::Inspected;
 use crate::{Door, DoorError};
 use fairlead_attach::Node;
+use fairlead_libnetwork::engine::Inspected;
 use fairlead_store::{
     Attachment, AttachmentFilter, AttachmentState, Identity, NetnsRef, Port, Tenant,
 };

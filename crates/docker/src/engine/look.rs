@@ -1,8 +1,7 @@
 //! A look at everything that an engine has.
 
-use crate::engine::found::{Listed, Network, State};
-use crate::engine::talk::{EngineError, Talk};
 use crate::view::Container;
+use fairlead_libnetwork::engine::{EngineError, Listed, Network, State, Talk};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

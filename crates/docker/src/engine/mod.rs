@@ -4,15 +4,12 @@
 
 mod asking;
 mod carry;
-mod event;
-mod found;
 mod identity;
 mod look;
 mod plan;
 mod problems;
 mod request;
 mod session;
-mod talk;
 #[cfg(test)]
 mod tests;
 mod tidy;
@@ -20,12 +17,11 @@ mod tidy;
 pub(crate) use problems::Problems;
 
 use crate::Door;
-use found::Network;
+use fairlead_libnetwork::engine::{EngineError, Network, Talk};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use talk::{EngineError, Talk};
 use tokio::runtime::Builder;
 use tracing::{debug, info, warn};
 
@@ -113,7 +109,7 @@ impl Follower {
         self: &Arc<Self>,
         stop: &dyn Fn(Duration) -> bool,
     ) -> Option<Result<(), EngineError>> {
-        let talk = Arc::new(Talk::new(self.engine().unwrap_or_default()));
+        let talk = Arc::new(Talk::new(self.engine().unwrap_or_default(), crate::DRIVER));
         let mut session = std::pin::pin!(session::run(self, &talk));
         loop {
             tokio::select! {

@@ -1,6 +1,6 @@
 //! What another node asks of its engine to have a network too.
 
-use crate::engine::found::{Network, is_ours};
+use fairlead_libnetwork::engine::Network;
 use fairlead_store::DockerNetwork;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
@@ -50,7 +50,7 @@ pub(super) fn body(network: &Network, record: &DockerNetwork, declared: Declared
 fn addresses(ipam: &Value, record: &DockerNetwork, declared: Declared<'_>) -> Value {
     let driver = ipam.get("Driver").and_then(Value::as_str);
     let driver = driver.unwrap_or("default");
-    let ours = is_ours(driver);
+    let ours = crate::DRIVER.is(driver);
     let mut options = object(ipam.get("Options"));
     if ours {
         options.insert("network".to_owned(), record.network.as_str().into());

@@ -1,15 +1,14 @@
-//! Connections: how many, and how long they may take.
+//! Sockets that are served: bound in place of what a dead process left, and their connections:
+//! how many at once, and how long they may take.
+#![forbid(unsafe_code)]
 
-use crate::AgentError;
-use crate::lock::failed;
 use axum::Router;
 use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::fs::{DirBuilder, Permissions};
-use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -24,13 +23,37 @@ const CONNECTIONS: usize = 1024;
 /// Who has not said by then what he wants is hung up on.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// The longest that one connection may last.
-pub(crate) const LIMIT: Duration = Duration::from_secs(600);
+pub const LIMIT: Duration = Duration::from_secs(600);
 /// No limit: who is cut off in the middle of a call asks again, and was served already.
-pub(crate) const NO_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+pub const NO_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// A socket that only root may open, in place of one that a dead agent left. Its folder is
-/// made where it is missing. The caller holds the lock.
-pub(crate) fn bind(path: &Path) -> Result<UnixListener, AgentError> {
+/// Why a socket cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {}: {source}", .path.display())]
+pub struct ServeError {
+    /// What was done.
+    pub operation: &'static str,
+    /// The socket.
+    pub path: PathBuf,
+    /// The cause.
+    pub source: io::Error,
+}
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ServeError {
+    let path = path.to_owned();
+    move |source| ServeError {
+        operation,
+        path,
+        source,
+    }
+}
+
+/// A socket that only root may open, in place of one that a dead process left. Its folder is
+/// made where it is missing. The caller makes sure that nobody else serves it.
+///
+/// # Errors
+/// [`ServeError`], with what was done and where.
+pub fn bind(path: &Path) -> Result<UnixListener, ServeError> {
     if let Some(folder) = path.parent() {
         let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
         made.map_err(failed("make the folder of", path))?;
@@ -54,16 +77,8 @@ pub(crate) fn bind(path: &Path) -> Result<UnixListener, AgentError> {
     Ok(listener)
 }
 
-/// Binds the address that metrics are served on.
-pub(crate) fn bind_metrics(address: SocketAddr) -> Result<std::net::TcpListener, AgentError> {
-    let failed = |source| AgentError::Metrics { address, source };
-    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
-}
-
 /// Answers who connects, so many at once; the next waits to be let in.
-pub(crate) async fn answer(mut listener: impl Listener, router: Router, limit: Duration) {
+pub async fn answer(mut listener: impl Listener, router: Router, limit: Duration) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
         // It waits by itself where descriptors or memory are short.

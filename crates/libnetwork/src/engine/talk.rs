@@ -2,6 +2,7 @@
 //! answer that does not end. Answers are read as plain JSON: engines of other years have
 //! other words in places that do not matter here.
 
+use crate::engine::DriverName;
 use crate::engine::event::{self, Event};
 use crate::engine::found::{Inspected, Listed, Network};
 use fairlead_ask::{encoded, parse};
@@ -24,7 +25,7 @@ const EVENTS: &str = r#"{"type":["container","network"],"event":["create","start
 
 /// Why an engine did not do what was asked of it.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EngineError {
+pub enum EngineError {
     /// Nobody is there, or no longer.
     #[error("reach the engine at {}: {source}", .socket.display())]
     Unreachable {
@@ -70,7 +71,7 @@ pub(crate) enum EngineError {
 impl EngineError {
     /// Whether the engine said no because of what is there: a name that is taken, a network
     /// that is in use.
-    pub(super) const fn is_conflict(&self) -> bool {
+    pub const fn is_conflict(&self) -> bool {
         matches!(
             self,
             Self::Refused {
@@ -83,8 +84,9 @@ impl EngineError {
 
 /// An engine by its socket.
 #[derive(Debug)]
-pub(super) struct Talk {
+pub struct Talk {
     socket: PathBuf,
+    driver: DriverName,
 }
 
 /// One question.
@@ -152,9 +154,10 @@ impl<'a> Question<'a> {
 }
 
 /// What an engine tells as it happens.
-pub(super) struct Events {
+pub struct Events {
     lines: Lines<BufReader<UnixStream>>,
     socket: PathBuf,
+    driver: DriverName,
 }
 
 impl Events {
@@ -163,14 +166,14 @@ impl Events {
     ///
     /// # Errors
     /// [`EngineError::Unreachable`] at the end of the stream.
-    pub(super) async fn next(&mut self) -> Result<Event, EngineError> {
+    pub async fn next(&mut self) -> Result<Event, EngineError> {
         loop {
             let line = match self.lines.next_line().await {
                 Ok(Some(line)) => line,
                 Ok(None) => return Err(gone(&self.socket)(ErrorKind::UnexpectedEof.into())),
                 Err(error) => return Err(gone(&self.socket)(error)),
             };
-            if let Some(event) = event::read(&line) {
+            if let Some(event) = event::read(&line, self.driver) {
                 return Ok(event);
             }
         }
@@ -178,17 +181,19 @@ impl Events {
 }
 
 impl Talk {
-    pub(super) const fn new(socket: PathBuf) -> Self {
-        Self { socket }
+    /// The engine at that socket, as the driver of that name asks it.
+    pub const fn new(socket: PathBuf, driver: DriverName) -> Self {
+        Self { socket, driver }
     }
 
-    pub(super) fn socket(&self) -> &Path {
+    /// Where it is.
+    pub fn socket(&self) -> &Path {
         &self.socket
     }
 
     /// Events from a moment on, in seconds and nanoseconds since 1970: those of a short time
     /// before are repeated.
-    pub(super) async fn events(&self, since: Duration) -> Result<Events, EngineError> {
+    pub async fn events(&self, since: Duration) -> Result<Events, EngineError> {
         let (filters, seconds, nanos) = (encoded(EVENTS), since.as_secs(), since.subsec_nanos());
         let path = format!("/events?since={seconds}.{nanos:09}&filters={filters}");
         let question = Question::get("follow", "the events", &path);
@@ -207,6 +212,7 @@ impl Talk {
                 Some((200, _)) => Ok(Events {
                     lines: stream.lines(),
                     socket: self.socket.clone(),
+                    driver: self.driver,
                 }),
                 Some((status, _)) => Err(question.refused(status, &[])),
                 None => Err(question.unread("it is not one of HTTP")),
@@ -217,7 +223,7 @@ impl Talk {
     }
 
     /// All containers, whether they run or not.
-    pub(super) async fn containers(&self) -> Result<Vec<Listed>, EngineError> {
+    pub async fn containers(&self) -> Result<Vec<Listed>, EngineError> {
         let question = Question::get("list", "the containers", "/containers/json?all=1");
         let list = self.must(question).await?;
         let list = list.as_array().ok_or_else(|| question.unread("no list"))?;
@@ -226,34 +232,32 @@ impl Talk {
 
     /// A container with all that is known of it. One that starts at this moment is told when
     /// it has started.
-    pub(super) async fn container(&self, id: &str) -> Result<Option<Inspected>, EngineError> {
+    pub async fn container(&self, id: &str) -> Result<Option<Inspected>, EngineError> {
         let path = format!("/containers/{}/json", encoded(id));
         let found = self.ask(Question::get("look at container", id, &path));
         Ok(found.await?.map(Inspected::new))
     }
 
-    /// The networks of our driver, without who is on them.
-    pub(super) async fn networks(&self) -> Result<Vec<Network>, EngineError> {
+    /// The networks of the driver, without who is on them.
+    pub async fn networks(&self) -> Result<Vec<Network>, EngineError> {
         let question = Question::get("list", "the networks", "/networks");
         let list = self.must(question).await?;
         let list = list.as_array().ok_or_else(|| question.unread("no list"))?;
         let networks = list.iter().cloned().map(Network::new);
-        Ok(networks.filter(Network::is_ours).collect())
+        Ok(networks
+            .filter(|network| network.is_of(self.driver))
+            .collect())
     }
 
     /// A network with who is on it.
-    pub(super) async fn network(&self, id: &str) -> Result<Option<Network>, EngineError> {
+    pub async fn network(&self, id: &str) -> Result<Option<Network>, EngineError> {
         let path = format!("/networks/{}", encoded(id));
         let found = self.ask(Question::get("look at network", id, &path));
         Ok(found.await?.map(Network::new))
     }
 
     /// Makes a network; returns its id.
-    pub(super) async fn make_network(
-        &self,
-        name: &str,
-        body: &Value,
-    ) -> Result<String, EngineError> {
+    pub async fn make_network(&self, name: &str, body: &Value) -> Result<String, EngineError> {
         let question = Question {
             operation: "make network",
             object: name,
@@ -269,7 +273,7 @@ impl Talk {
     }
 
     /// Removes a network; one that is not there is removed.
-    pub(super) async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
+    pub async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         let question = Question {
             method: "DELETE",
             limit: CHANGE,

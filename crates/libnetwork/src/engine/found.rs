@@ -1,18 +1,14 @@
 //! What an engine tells of its containers and networks.
 
+use crate::engine::DriverName;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// How long a container that was made and never started may be one that starts now, in
 /// seconds.
 const NEW: u64 = 30;
-
-/// Whether a driver is ours: as a plugin of the old kind, or with the tag of one that Docker
-/// manages.
-pub(super) fn is_ours(driver: &str) -> bool {
-    driver == "fairlead" || driver.starts_with("fairlead:")
-}
 
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     let text = value.pointer(pointer).and_then(Value::as_str);
@@ -21,11 +17,15 @@ fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
 
 /// One place of a container on a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub struct Place {
     /// The network's id.
-    pub(super) network: String,
+    pub network: String,
     /// The endpoint's id; none while the container does not run.
-    pub(super) endpoint: Option<String>,
+    pub endpoint: Option<String>,
+    /// The address of version 4, while it runs.
+    pub address: Option<IpAddr>,
+    /// The hardware address, while it runs.
+    pub mac: Option<String>,
 }
 
 fn places(value: &Value) -> Vec<Place> {
@@ -35,6 +35,8 @@ fn places(value: &Value) -> Vec<Place> {
         Some(Place {
             network: text(network, "/NetworkID")?.to_owned(),
             endpoint: text(network, "/EndpointID").map(str::to_owned),
+            address: text(network, "/IPAddress").and_then(|ip| ip.parse().ok()),
+            mac: text(network, "/MacAddress").map(str::to_owned),
         })
     };
     networks.filter_map(place).collect()
@@ -42,7 +44,7 @@ fn places(value: &Value) -> Vec<Place> {
 
 /// How far a container of a list is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub enum State {
     /// It was made so many seconds ago, and may be about to start for the first time.
     New(u64),
     /// It has a process.
@@ -53,18 +55,20 @@ pub(super) enum State {
 
 /// A container, as `GET /containers/json` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Listed {
-    pub(super) id: String,
+pub struct Listed {
+    /// Its id.
+    pub id: String,
     /// The engine's word for how far it is.
     state: String,
     /// When it was made, in seconds since 1970.
     created: u64,
-    pub(super) places: Vec<Place>,
+    /// Where it is, or would be if it ran.
+    pub places: Vec<Place>,
 }
 
 impl Listed {
     /// One without an id is none.
-    pub(super) fn of(value: &Value) -> Option<Self> {
+    pub fn of(value: &Value) -> Option<Self> {
         Some(Self {
             id: text(value, "/Id")?.to_owned(),
             state: text(value, "/State").unwrap_or_default().to_owned(),
@@ -74,7 +78,7 @@ impl Listed {
     }
 
     /// How far it is at the moment `now`, in seconds since 1970.
-    pub(super) fn state(&self, now: u64) -> State {
+    pub fn state(&self, now: u64) -> State {
         let age = now.saturating_sub(self.created);
         match self.state.as_str() {
             "created" if age < NEW => State::New(age),
@@ -86,41 +90,53 @@ impl Listed {
 
 /// A container, as `GET /containers/ID/json` has it.
 #[derive(Debug, Clone)]
-pub(super) struct Inspected(Value);
+pub struct Inspected(Value);
 
 impl Inspected {
-    pub(super) const fn new(value: Value) -> Self {
+    /// What was told of it.
+    pub const fn new(value: Value) -> Self {
         Self(value)
     }
 
-    pub(super) fn id(&self) -> &str {
+    /// Its id.
+    pub fn id(&self) -> &str {
         text(&self.0, "/Id").unwrap_or_default()
     }
 
     /// Without the slash that the API puts before it.
-    pub(super) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         let name = text(&self.0, "/Name").unwrap_or_default();
         name.strip_prefix('/').unwrap_or(name)
     }
 
-    pub(super) fn label(&self, name: &str) -> Option<&str> {
+    /// The value of a label, if it is not empty.
+    pub fn label(&self, name: &str) -> Option<&str> {
         let labels = self.0.pointer("/Config/Labels")?;
         labels.get(name)?.as_str().filter(|value| !value.is_empty())
     }
 
-    pub(super) fn is_running(&self) -> bool {
+    /// The value of a variable of its environment. The first `=` ends the name.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let all = self.0.pointer("/Config/Env")?.as_array()?;
+        let mut all = all.iter().filter_map(Value::as_str);
+        all.find_map(|one| one.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// Whether it has a process.
+    pub fn is_running(&self) -> bool {
         self.0.pointer("/State/Running") == Some(&Value::Bool(true))
     }
 
     /// The host name that its user chose. Docker's own is the beginning of the id.
-    pub(super) fn hostname(&self) -> Option<&str> {
+    pub fn hostname(&self) -> Option<&str> {
         let hostname = text(&self.0, "/Config/Hostname")?;
         (self.id().get(..12) != Some(hostname)).then_some(hostname)
     }
 
     /// Where its network namespace can be opened, the better ways first: the engine's own
     /// file outlives the first process.
-    pub(super) fn sandboxes(&self) -> Vec<PathBuf> {
+    pub fn sandboxes(&self) -> Vec<PathBuf> {
         let key = text(&self.0, "/NetworkSettings/SandboxKey").map(PathBuf::from);
         let pid = self.0.pointer("/State/Pid").and_then(Value::as_u64);
         let pid = pid.filter(|pid| *pid > 0);
@@ -129,7 +145,7 @@ impl Inspected {
     }
 
     /// The ports that it offers, and those that are published, in Docker's words.
-    pub(super) fn ports(&self) -> BTreeSet<&str> {
+    pub fn ports(&self) -> BTreeSet<&str> {
         let keys = |pointer| {
             let ports = self.0.pointer(pointer).and_then(Value::as_object);
             ports.into_iter().flatten().map(|(port, _)| port.as_str())
@@ -138,40 +154,46 @@ impl Inspected {
         exposed.chain(keys("/HostConfig/PortBindings")).collect()
     }
 
-    pub(super) fn places(&self) -> Vec<Place> {
+    /// The networks that it is on.
+    pub fn places(&self) -> Vec<Place> {
         places(&self.0)
     }
 }
 
 /// A network, as `GET /networks/ID` has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Network(Value);
+pub struct Network(Value);
 
 impl Network {
-    pub(super) const fn new(value: Value) -> Self {
+    /// What was told of it.
+    pub const fn new(value: Value) -> Self {
         Self(value)
     }
 
-    pub(super) fn id(&self) -> &str {
+    /// Its id.
+    pub fn id(&self) -> &str {
         text(&self.0, "/Id").unwrap_or_default()
     }
 
-    pub(super) fn name(&self) -> &str {
+    /// What its user calls it.
+    pub fn name(&self) -> &str {
         text(&self.0, "/Name").unwrap_or_default()
     }
 
-    pub(super) fn is_ours(&self) -> bool {
-        is_ours(text(&self.0, "/Driver").unwrap_or_default())
+    /// Whether it is one of the driver's.
+    #[must_use]
+    pub fn is_of(&self, driver: DriverName) -> bool {
+        driver.is(text(&self.0, "/Driver").unwrap_or_default())
     }
 
     /// A part of what was told.
-    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+    pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key).filter(|value| !value.is_null())
     }
 
     /// The ids of the endpoints that are on it. Those whose containers the engine has lost
     /// are among them.
-    pub(super) fn endpoints(&self) -> impl Iterator<Item = String> {
+    pub fn endpoints(&self) -> impl Iterator<Item = String> {
         let all = self.0.get("Containers").and_then(Value::as_object);
         let all = all.into_iter().flatten();
         all.filter_map(|(_, one)| text(one, "/EndpointID").map(str::to_owned))
@@ -182,6 +204,8 @@ impl Network {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    const DRIVER: DriverName = DriverName::new("fairlead");
 
     #[test]
     fn a_container_is_as_far_as_the_list_says() {
@@ -219,10 +243,10 @@ mod tests {
             json!({"Id": "n1", "Name": "My Net", "Driver": "fairlead:latest",
             "Options": null, "Containers": {"c1": {"EndpointID": "e1"}, "ep-e2": {"EndpointID": "e2"}}}),
         );
-        assert!(network.is_ours());
+        assert!(network.is_of(DRIVER));
         assert_eq!(network.endpoints().collect::<Vec<_>>(), ["e1", "e2"]);
         assert_eq!(network.get("Options"), None);
-        assert!(!Network::new(json!({"Driver": "fairleader"})).is_ours());
+        assert!(!Network::new(json!({"Driver": "fairleader"})).is_of(DRIVER));
         assert!(
             Network::new(json!({"Containers": null}))
                 .endpoints()

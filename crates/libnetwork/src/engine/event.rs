@@ -1,11 +1,11 @@
 //! Events of an engine, as far as they matter here.
 
-use crate::engine::found::is_ours;
+use crate::engine::DriverName;
 use serde_json::Value;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
+pub enum Event {
     /// To a container.
     Container {
         /// Its id.
@@ -13,7 +13,7 @@ pub(super) enum Event {
         /// What.
         step: Step,
     },
-    /// To a network of our driver.
+    /// To a network of the driver.
     Network {
         /// Its id.
         id: String,
@@ -24,7 +24,7 @@ pub(super) enum Event {
 
 /// What happens to a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// It was made.
     Created,
     /// It runs.
@@ -39,7 +39,7 @@ pub(super) enum Step {
 
 /// What happens to a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum NetworkStep {
+pub enum NetworkStep {
     /// It was made.
     Created,
     /// A container came on it.
@@ -54,7 +54,7 @@ pub(super) enum NetworkStep {
 }
 
 /// An event from a line of the stream; none if it does not matter here.
-pub(super) fn read(line: &str) -> Option<Event> {
+pub(super) fn read(line: &str, driver: DriverName) -> Option<Event> {
     let all: Value = serde_json::from_str(line).ok()?;
     let text = |pointer: &str| all.pointer(pointer).and_then(Value::as_str);
     let id = text("/Actor/ID").filter(|id| !id.is_empty())?.to_owned();
@@ -71,7 +71,7 @@ pub(super) fn read(line: &str) -> Option<Event> {
             };
             Some(Event::Container { id, step })
         }
-        "network" if is_ours(text("/Actor/Attributes/type")?) => {
+        "network" if driver.is(text("/Actor/Attributes/type")?) => {
             let step = match action {
                 "create" => NetworkStep::Created,
                 "connect" => NetworkStep::Connected {
@@ -91,6 +91,8 @@ pub(super) fn read(line: &str) -> Option<Event> {
 mod tests {
     use super::*;
 
+    const DRIVER: DriverName = DriverName::new("fairlead");
+
     /// As Docker 20.10 tells it.
     #[test]
     fn an_event_is_read_if_it_is_of_a_container_or_a_network_of_ours() {
@@ -103,17 +105,17 @@ mod tests {
         };
         for driver in ["fairlead", "fairlead:latest"] {
             let line = connect.replace("DRIVER", driver);
-            assert_eq!(read(&line), Some(connected.clone()), "{driver}");
+            assert_eq!(read(&line, DRIVER), Some(connected.clone()), "{driver}");
         }
-        assert_eq!(read(&connect.replace("DRIVER", "bridge")), None);
+        assert_eq!(read(&connect.replace("DRIVER", "bridge"), DRIVER), None);
         let die = r#"{"status":"die","id":"c1","from":"busybox","Type":"container","Action":"die","Actor":{"ID":"c1","Attributes":{"exitCode":"0"}}}"#;
         let died = Event::Container {
             id: "c1".into(),
             step: Step::Died,
         };
-        assert_eq!(read(die), Some(died));
+        assert_eq!(read(die, DRIVER), Some(died));
         for line in ["", "{}", "null", &die.replace("\"die\"", "\"top\"")] {
-            assert_eq!(read(line), None, "{line}");
+            assert_eq!(read(line, DRIVER), None, "{line}");
         }
     }
 }

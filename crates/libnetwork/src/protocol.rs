@@ -7,178 +7,222 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// The space that addresses of a network with scope local are from. Docker's own
-/// addresses are from `LocalDefault`.
-pub(crate) const LOCAL_SPACE: &str = "fairlead-local";
-/// The same with scope global.
-pub(crate) const GLOBAL_SPACE: &str = "fairlead-global";
-
+/// The option that says what an address is for.
+pub const ADDRESS_TYPE: &str = "RequestAddressType";
 /// What asks for a gateway's address.
-pub(crate) const ADDRESS_TYPE: &str = "RequestAddressType";
-pub(crate) const GATEWAY_TYPE: &str = "com.docker.network.gateway";
+pub const GATEWAY_TYPE: &str = "com.docker.network.gateway";
 
-pub(crate) const GENERIC: &str = "com.docker.network.generic";
-pub(crate) const INTERNAL: &str = "com.docker.network.internal";
-pub(crate) const PORT_MAP: &str = "com.docker.network.portmap";
-pub(crate) const EXPOSED_PORTS: &str = "com.docker.network.endpoint.exposedports";
-pub(crate) const MAC_ADDRESS: &str = "com.docker.network.endpoint.macaddress";
+/// The options that Docker's user gave (`-o`).
+pub const GENERIC: &str = "com.docker.network.generic";
+/// Whether nothing leads out.
+pub const INTERNAL: &str = "com.docker.network.internal";
+/// The ports that are published.
+pub const PORT_MAP: &str = "com.docker.network.portmap";
+/// The ports that are offered.
+pub const EXPOSED_PORTS: &str = "com.docker.network.endpoint.exposedports";
+/// The hardware address that Docker's user gave.
+pub const MAC_ADDRESS: &str = "com.docker.network.endpoint.macaddress";
 
 /// `NetworkDriver.CreateNetwork`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct CreateNetwork {
+pub struct CreateNetwork {
+    /// The network.
     #[serde(rename = "NetworkID")]
-    pub(crate) network_id: String,
+    pub network_id: String,
+    /// What else was said.
     #[serde(default, deserialize_with = "or_default")]
-    pub(crate) options: Map<String, Value>,
+    pub options: Map<String, Value>,
+    /// What its addresses of version 4 come from.
     #[serde(default, rename = "IPv4Data", deserialize_with = "or_default")]
-    pub(crate) ipv4_data: Vec<IpamData>,
+    pub ipv4_data: Vec<IpamData>,
+    /// The same of version 6.
     #[serde(default, rename = "IPv6Data", deserialize_with = "or_default")]
-    pub(crate) ipv6_data: Vec<IpamData>,
+    pub ipv6_data: Vec<IpamData>,
 }
 
 /// What a network gives addresses from, as Docker was told.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct IpamData {
+pub struct IpamData {
+    /// The space of the driver of addresses.
     #[serde(default)]
-    pub(crate) address_space: String,
-    pub(crate) pool: IpNet,
+    pub address_space: String,
+    /// The subnet; empty is none.
+    pub pool: IpNet,
+    /// The gateway; empty is none.
     #[serde(default, deserialize_with = "net_or_address")]
-    pub(crate) gateway: Option<IpAddr>,
+    pub gateway: Option<IpAddr>,
+    /// Addresses that no container gets, by their names.
     #[serde(default, deserialize_with = "or_default")]
-    pub(crate) aux_addresses: BTreeMap<String, Value>,
+    pub aux_addresses: BTreeMap<String, Value>,
 }
 
 /// Any call about a network.
 #[derive(Debug, Deserialize)]
-pub(crate) struct OfNetwork {
+pub struct OfNetwork {
+    /// The network.
     #[serde(rename = "NetworkID")]
-    pub(crate) network_id: String,
+    pub network_id: String,
 }
 
 /// Any call about an endpoint.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct OfEndpoint {
+pub struct OfEndpoint {
+    /// The network.
     #[serde(rename = "NetworkID")]
-    pub(crate) network_id: String,
+    pub network_id: String,
+    /// The endpoint.
     #[serde(rename = "EndpointID")]
-    pub(crate) endpoint_id: String,
+    pub endpoint_id: String,
+    /// What else was said.
     #[serde(default, deserialize_with = "or_default")]
-    pub(crate) options: Map<String, Value>,
+    pub options: Map<String, Value>,
 }
 
 /// `NetworkDriver.CreateEndpoint`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct CreateEndpoint {
+pub struct CreateEndpoint {
+    /// The network.
     #[serde(rename = "NetworkID")]
-    pub(crate) network_id: String,
+    pub network_id: String,
+    /// The endpoint.
     #[serde(rename = "EndpointID")]
-    pub(crate) endpoint_id: String,
+    pub endpoint_id: String,
+    /// Its addresses.
     #[serde(default, deserialize_with = "or_default")]
-    pub(crate) interface: Interface,
+    pub interface: Interface,
 }
 
 /// An endpoint's addresses; what is empty is not set.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Interface {
+pub struct Interface {
+    /// The address; empty is none.
     #[serde(default)]
-    pub(crate) address: String,
+    pub address: String,
+    /// The same of version 6.
     #[serde(default, rename = "AddressIPv6")]
-    pub(crate) address_ipv6: String,
+    pub address_ipv6: String,
+    /// The hardware address; empty is none.
     #[serde(default)]
-    pub(crate) mac_address: String,
+    pub mac_address: String,
 }
 
 /// The answer to `NetworkDriver.CreateEndpoint`: what the request did not have.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Created {
-    pub(crate) interface: Interface,
+pub struct Created {
+    /// Its addresses.
+    pub interface: Interface,
 }
 
 /// The answer to `NetworkDriver.Join`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Joined {
-    pub(crate) interface_name: InterfaceName,
-    pub(crate) gateway: String,
+pub struct Joined {
+    /// Which link it is.
+    pub interface_name: InterfaceName,
+    /// The gateway; empty is none.
+    pub gateway: String,
+    /// The gateway of version 6; empty is none.
     #[serde(rename = "GatewayIPv6")]
-    pub(crate) gateway_ipv6: String,
-    pub(crate) static_routes: Vec<StaticRoute>,
-    pub(crate) disable_gateway_service: bool,
+    pub gateway_ipv6: String,
+    /// More routes.
+    pub static_routes: Vec<StaticRoute>,
+    /// Whether the engine may give no default route of its own.
+    pub disable_gateway_service: bool,
 }
 
 /// Which link becomes the container's, and how it is called there: the prefix and a number.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct InterfaceName {
-    pub(crate) src_name: String,
-    pub(crate) dst_prefix: String,
+pub struct InterfaceName {
+    /// The link.
+    pub src_name: String,
+    /// How it is called there, before its number.
+    pub dst_prefix: String,
 }
 
 /// A route of the container; type 0 is one by a next hop.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct StaticRoute {
-    pub(crate) destination: String,
-    pub(crate) route_type: u8,
-    pub(crate) next_hop: String,
+pub struct StaticRoute {
+    /// Where to.
+    pub destination: String,
+    /// 0: by a next hop, 1: on the link.
+    pub route_type: u8,
+    /// By whom.
+    pub next_hop: String,
 }
 
 /// A published port; a host port of 0 is any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct PortBinding {
-    pub(crate) proto: u8,
+pub struct PortBinding {
+    /// The number of the protocol.
+    pub proto: u8,
+    /// The address in the container.
     #[serde(rename = "IP")]
-    pub(crate) ip: String,
-    pub(crate) port: u16,
+    pub ip: String,
+    /// The port there.
+    pub port: u16,
+    /// The address of the host.
     #[serde(rename = "HostIP")]
-    pub(crate) host_ip: String,
-    pub(crate) host_port: u16,
-    pub(crate) host_port_end: u16,
+    pub host_ip: String,
+    /// The port of the host.
+    pub host_port: u16,
+    /// The last port of the host.
+    pub host_port_end: u16,
 }
 
 /// `IpamDriver.RequestPool`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct RequestPool {
+pub struct RequestPool {
+    /// The subnet; empty is none.
     #[serde(default)]
-    pub(crate) pool: String,
+    pub pool: String,
+    /// The part of it that addresses are given from; empty is all of it.
     #[serde(default)]
-    pub(crate) sub_pool: String,
+    pub sub_pool: String,
+    /// What else was said.
     #[serde(default, deserialize_with = "or_default")]
-    pub(crate) options: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
+    /// Whether it is of version 6.
     #[serde(default, rename = "V6")]
-    pub(crate) v6: bool,
+    pub v6: bool,
 }
 
 /// `IpamDriver.ReleasePool`.
 #[derive(Debug, Deserialize)]
-pub(crate) struct ReleasePool {
+pub struct ReleasePool {
+    /// The pool.
     #[serde(rename = "PoolID")]
-    pub(crate) pool_id: String,
+    pub pool_id: String,
 }
 
 /// `IpamDriver.RequestAddress` and `IpamDriver.ReleaseAddress`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct OfAddress {
+pub struct OfAddress {
+    /// The pool.
     #[serde(rename = "PoolID")]
-    pub(crate) pool_id: String,
+    pub pool_id: String,
+    /// The address; empty is none.
     #[serde(default)]
-    pub(crate) address: String,
+    pub address: String,
+    /// What else was said.
     #[serde(default, deserialize_with = "or_default")]
-    pub(crate) options: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
 }
 
 impl OfAddress {
     /// Whether the address is a gateway's.
-    pub(crate) fn is_gateway(&self) -> bool {
+    #[must_use]
+    pub fn is_gateway(&self) -> bool {
         self.options.get(ADDRESS_TYPE).map(String::as_str) == Some(GATEWAY_TYPE)
     }
 }
@@ -205,7 +249,8 @@ fn net_or_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<I
 }
 
 /// The address of a text with or without a prefix length.
-pub(crate) fn address(text: &str) -> Option<IpAddr> {
+#[must_use]
+pub fn address(text: &str) -> Option<IpAddr> {
     let bare = text.split('/').next().unwrap_or_default();
     bare.parse().ok()
 }
