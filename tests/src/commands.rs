@@ -16,7 +16,14 @@ use crate::place::Place;
 use crate::plugins::link_names;
 
 /// The names of command lines.
-const NAMES: [&str; 4] = ["fairlead", "om", "nodemgr", "eru-barrel"];
+const NAMES: [&str; 6] = [
+    "fairlead",
+    "om",
+    "nodemgr",
+    "eru-barrel",
+    "nuage-libnetwork",
+    "plugin",
+];
 
 /// How a line ended.
 #[derive(Debug)]

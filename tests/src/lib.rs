@@ -21,6 +21,7 @@ mod family;
 mod kill;
 mod lxc;
 mod node;
+mod ovs;
 mod patience;
 mod peer;
 mod place;
@@ -30,6 +31,7 @@ mod reach;
 mod result;
 mod rootfs;
 mod uml;
+mod vsd;
 mod wires;
 
 pub use agent::{Agent, Readiness};
@@ -47,6 +49,7 @@ pub use family::Family;
 pub use kill::killed_at_each;
 pub use lxc::Lxc;
 pub use node::{Node, OUTSIDE_V4, OUTSIDE_V6, Sandbox, UPLINK_V4, UPLINK_V6};
+pub use ovs::{Ovs, OvsPlan};
 pub use patience::{eventually, patience};
 pub use peer::{Reply, Server, Transport};
 pub use place::Place;
@@ -55,6 +58,7 @@ pub use podman::Podman;
 pub use reach::{Pinging, full_sized, is_cut_off, reach_each_other, too_long};
 pub use result::{Address, Interface, Route, View};
 pub use uml::{UmlCase, run_under_uml, uml_main};
+pub use vsd::Vsd;
 
 /// Writes each case as two tests, `reference::NAME` on Debian's plugins and
 /// `ours::NAME` on this workspace's binary.
