@@ -6,7 +6,7 @@ TRIPLE := $(shell $(CARGO) -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE := target/$(TRIPLE)/release/fairlead
 export FAIRLEAD_BIN := $(abspath $(RELEASE))
 
-.PHONY: help deps build demo test check lint fmt bench install docker-plugin clean
+.PHONY: help deps build demo test check lint fmt bench install docker-plugin nuage-rpm nuage-image nuage-plugin clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -46,8 +46,21 @@ docker-plugin: build ## make the folder that 'docker plugin create fairlead FOLD
 	@scripts/make-docker-plugin $(RELEASE) $(PLUGIN)
 	@echo "docker plugin create fairlead $(PLUGIN) && docker plugin enable fairlead"
 
+nuage-rpm: deps build ## make the RPM of nuage-libnetwork in NUAGE_RPMS (default target); its version: 'export version=...'
+	@scripts/make-nuage-package rpm $(RELEASE) $(NUAGE_RPMS)
+
+nuage-image: build ## make the archive that 'docker load -i nuage-plugin.tar' takes, NUAGE_IMAGE (default target/nuage-plugin.tar); its tag: 'export version=...'
+	@scripts/make-nuage-package image $(RELEASE) $(NUAGE_IMAGE)
+
+nuage-plugin: build ## make the folder that 'docker plugin create nuage FOLDER' takes, NUAGE_PLUGIN (default target/nuage-plugin)
+	@scripts/make-nuage-package plugin $(RELEASE) $(NUAGE_PLUGIN)
+	@echo "docker plugin create nuage $(NUAGE_PLUGIN) && docker plugin enable nuage"
+
 clean: ## remove what was built
 	$(CARGO) clean
 
 PREFIX ?= /usr/local
 PLUGIN ?= target/docker-plugin
+NUAGE_RPMS ?= target
+NUAGE_IMAGE ?= target/nuage-plugin.tar
+NUAGE_PLUGIN ?= target/nuage-plugin

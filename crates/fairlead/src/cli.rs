@@ -1,11 +1,13 @@
 //! The command line: what can be said, with the help that teaches it.
 
 mod node;
+mod nuage;
 mod oci;
 mod proxy;
 mod service;
 
 pub(crate) use node::{AgentArgs, JoinArgs, LeaveArgs, NodeCommand};
+pub(crate) use nuage::{NuageCommand, NuageServeArgs, NuageStateArgs};
 pub(crate) use oci::OciArgs;
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use service::{CreateArgs, DnsCommand, LookupArgs, RunArgs, ServiceCommand};
@@ -127,6 +129,9 @@ pub(crate) enum Command {
     Oci(OciArgs),
     /// Serve Docker's API in dockerd's place: pass it on, and put containers on CNI networks.
     Proxy(ProxyArgs),
+    /// Docker networks that are subnets of Nuage VSP.
+    #[command(subcommand)]
+    Nuage(NuageCommand),
     /// Addresses that are given out.
     #[command(subcommand)]
     Ip(IpCommand),

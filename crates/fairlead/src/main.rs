@@ -10,7 +10,9 @@ mod output;
 mod plugin;
 mod tree;
 
+use fairlead_types::Root;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -24,6 +26,10 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     if let Some(status) = oci::run(&program, &arguments) {
         return status;
+    }
+    if [fairlead_nuage::PROGRAM, fairlead_nuage::OLD_NAME].contains(&name.as_str()) {
+        let root = Root::from_env_value(std::env::var_os(Root::ENV));
+        return fairlead_nuage::run(Path::new(&program), &arguments, &root);
     }
     // The program of a service, on its way to becoming itself.
     if let Some(status) = fairlead_services::process_shim(arguments.iter().cloned()) {
@@ -39,7 +45,7 @@ fn main() -> ExitCode {
 
 /// The last part of the path that the program was started by.
 fn program_name(program: &std::ffi::OsStr) -> String {
-    let path = std::path::Path::new(program);
+    let path = Path::new(program);
     path.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()

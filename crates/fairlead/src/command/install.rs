@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// The names of command lines.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "om",
     "nodemgr",
     "eru-barrel",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 7] = [
     "barrel-cni",
     "docker-cni",
     crate::oci::RUNTIME,
+    fairlead_nuage::PROGRAM,
 ];
 
 pub(crate) fn run(context: &Context, arguments: &InstallArgs) -> Result<Status> {

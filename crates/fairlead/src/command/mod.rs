@@ -11,6 +11,7 @@ mod ip;
 mod net;
 mod net_status;
 mod node;
+mod nuage;
 mod oci;
 mod proxy;
 mod service;
@@ -131,6 +132,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Status> {
         },
         Command::Oci(arguments) => Ok(oci::runtime(context, arguments)),
         Command::Proxy(arguments) => proxy::run(context, arguments),
+        Command::Nuage(command) => nuage::run(context, command),
         Command::Ip(command) => ip::run(context, command),
         Command::Install(arguments) => install::run(context, &arguments),
         Command::Completion { shell } => {

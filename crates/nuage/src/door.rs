@@ -1,0 +1,169 @@
+//! The drivers as a whole: what they stand on, and which call is answered by what.
+
+use crate::error::DoorError;
+use crate::pool::Pool;
+use crate::records::Records;
+use crate::settings::{Scope, Settings};
+use crate::switch::Switch;
+use crate::turns::Turns;
+use axum::body::Bytes;
+use fairlead_libnetwork::engine::Talk;
+use fairlead_libnetwork::{Driver, Refusal, answer, calls, read};
+use fairlead_vsp::vsd::Vsd;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+use tokio::sync::Notify;
+use tracing::{debug, info};
+
+/// The drivers of networks and of addresses.
+pub(crate) struct Door {
+    pub(crate) records: Records,
+    /// The controller; none where the switch asks its own.
+    pub(crate) vsd: Option<Vsd>,
+    /// The switch of this host.
+    pub(crate) switch: Switch,
+    /// Docker's engine. No call waits for it longer than a moment: while Docker starts its
+    /// containers it answers nobody.
+    pub(crate) engine: Talk,
+    /// One works on a lease at a time.
+    pub(crate) turns: Turns,
+    /// Told when there is something to do that no call waits for.
+    pub(crate) wake: Notify,
+    settings: RwLock<Arc<Settings>>,
+    /// Pools that were given for networks which are not made yet, and since when.
+    pending: Mutex<BTreeMap<String, (Pool, Instant)>>,
+}
+
+/// What the drivers stand on.
+pub(crate) struct Ground {
+    pub(crate) records: Records,
+    pub(crate) vsd: Option<Vsd>,
+    pub(crate) engine: Talk,
+    pub(crate) settings: Settings,
+}
+
+impl Door {
+    pub(crate) fn new(ground: Ground) -> Self {
+        Self {
+            records: ground.records,
+            vsd: ground.vsd,
+            switch: Switch::new(&ground.settings),
+            engine: ground.engine,
+            turns: Turns::default(),
+            wake: Notify::new(),
+            settings: RwLock::new(Arc::new(ground.settings)),
+            pending: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        let settings = self.settings.read();
+        Arc::clone(&settings.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_settings(&self, settings: Settings) {
+        let mut own = self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *own = Arc::new(settings);
+    }
+
+    /// The controller.
+    ///
+    /// # Errors
+    /// [`DoorError::NoController`].
+    pub(crate) fn vsd(&self) -> Result<&Vsd, DoorError> {
+        self.vsd.as_ref().ok_or(DoorError::NoController)
+    }
+
+    /// A panic of another thread left a whole map.
+    pub(crate) fn pending(&self) -> MutexGuard<'_, BTreeMap<String, (Pool, Instant)>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn served(&self, method: &'static str, body: &[u8]) -> Result<Value, DoorError> {
+        let done = |(): ()| json!({});
+        match method {
+            "NetworkDriver.GetCapabilities" => Ok(self.capabilities()),
+            "NetworkDriver.CreateNetwork" => {
+                self.create_network(read(method, body)?).await.map(done)
+            }
+            "NetworkDriver.DeleteNetwork" => {
+                let call: fairlead_libnetwork::protocol::OfNetwork = read(method, body)?;
+                self.records.remove_network(&call.network_id)?;
+                Ok(json!({}))
+            }
+            "NetworkDriver.CreateEndpoint" => {
+                let created = self.create_endpoint(&read(method, body)?).await?;
+                Ok(answer(created)?)
+            }
+            "NetworkDriver.DeleteEndpoint" => {
+                self.delete_endpoint(&read(method, body)?).await.map(done)
+            }
+            "NetworkDriver.EndpointOperInfo" => Ok(json!({"Value": {}})),
+            "NetworkDriver.Join" => {
+                let joined = self.join(&read(method, body)?).await?;
+                Ok(answer(joined)?)
+            }
+            "IpamDriver.GetCapabilities" => {
+                Ok(json!({"RequiresMACAddress": false, "RequiresRequestReplay": false}))
+            }
+            "IpamDriver.GetDefaultAddressSpaces" => Ok(json!({
+                "LocalDefaultAddressSpace": "local",
+                "GlobalDefaultAddressSpace": "global",
+            })),
+            "IpamDriver.RequestPool" => self.request_pool(&read(method, body)?).await,
+            "IpamDriver.ReleasePool" => {
+                let call: fairlead_libnetwork::protocol::ReleasePool = read(method, body)?;
+                self.pending().remove(&call.pool_id);
+                Ok(json!({}))
+            }
+            "IpamDriver.RequestAddress" => self.request_address(&read(method, body)?).await,
+            "IpamDriver.ReleaseAddress" => {
+                self.release_address(&read(method, body)?).await.map(done)
+            }
+            "NetworkDriver.AllocateNetwork" => Ok(json!({"Options": {}})),
+            "NetworkDriver.GwAllocCheck" => Ok(json!({"SkipIPv4": false, "SkipIPv6": false})),
+            // Leave: the cable goes when Docker has put its end back. Ports of the host are
+            // not published here. The others tell of things that are known by other ways.
+            _ => Ok(json!({})),
+        }
+    }
+
+    fn capabilities(&self) -> Value {
+        let scope = match self.settings().scope {
+            Scope::Local => "local",
+            Scope::Global => "global",
+        };
+        json!({"Scope": scope, "ConnectivityScope": "", "GwAllocChecker": false})
+    }
+}
+
+/// What is found at one of the sockets.
+pub(crate) struct Face {
+    pub(crate) door: Arc<Door>,
+    /// The drivers that Docker is told to find there.
+    pub(crate) drivers: &'static [&'static str],
+}
+
+impl Driver for Face {
+    async fn call(self: Arc<Self>, method: String, body: Bytes) -> Result<Value, Refusal> {
+        let method = calls::known(&method).map_err(|error| Refusal::from(&error))?;
+        if method == "Plugin.Activate" {
+            info!("Docker has found {}", self.drivers.join(" and "));
+            return Ok(json!({"Implements": self.drivers}));
+        }
+        debug!("{method} {}", String::from_utf8_lossy(&body).trim_end());
+        let begun = Instant::now();
+        let answer = self.door.served(method, &body).await;
+        let took = begun.elapsed().as_millis();
+        match &answer {
+            Ok(answer) => debug!("{method}: {answer} ({took} ms)"),
+            Err(error) => debug!("{method}: refused: {error} ({took} ms)"),
+        }
+        answer.map_err(|error| Refusal::from(&error))
+    }
+}

@@ -1,0 +1,274 @@
+//! Whose a lease is. Docker's calls do not say; its engine does, once the container runs. Then
+//! the controller hears the container's id and name and which policy groups it is in, and the
+//! switch gets its port.
+
+use crate::door::Door;
+use crate::error::{DoorError, short};
+use crate::lease::{held, interface};
+use fairlead_libnetwork::engine::Inspected;
+use fairlead_store::{VspHeld, VspLease, VspState, VspTenant};
+use fairlead_vsp::vrs::{Activation, Entity, Port};
+use fairlead_vsp::vsd::{Rename, VsdError};
+use tracing::{info, warn};
+
+/// The variable of a container's environment that names its policy groups, with commas between.
+const GROUPS: &str = "NUAGE-POLICY-GROUP";
+/// The one that says what Mesos calls it.
+const TASK: &str = "MESOS_TASK_ID";
+
+/// What the engine tells of a container.
+fn tenant(found: &Inspected) -> VspTenant {
+    let groups = found.variable(GROUPS).unwrap_or_default().split(',');
+    let groups = groups.map(str::trim).filter(|name| !name.is_empty());
+    let task = found.variable(TASK).filter(|task| !task.is_empty());
+    VspTenant {
+        container: found.id().to_owned(),
+        name: found.name().to_owned(),
+        task: task.map(str::to_owned),
+        groups: groups.map(str::to_owned).collect(),
+        is_named: false,
+        is_grouped: false,
+        is_plugged: false,
+    }
+}
+
+impl Door {
+    /// Tells whose the leases of a container are, as far as that is not told yet.
+    ///
+    /// # Errors
+    /// The first of what could not be told; the rest was.
+    pub(crate) async fn identify(&self, found: &Inspected) -> Result<(), DoorError> {
+        // Its leases share what the controller has of it.
+        let _turn = self.turns.at(&format!("container {}", found.id())).await;
+        let mut first = Ok(());
+        for place in found.places() {
+            let Some(endpoint) = place.endpoint else {
+                continue;
+            };
+            let Some(lease) = self.records.of_endpoint(&endpoint)? else {
+                continue;
+            };
+            let told = self.introduce(&lease.id, &endpoint, found).await;
+            first = first.and(told);
+        }
+        first
+    }
+
+    async fn introduce(
+        &self,
+        id: &str,
+        endpoint: &str,
+        found: &Inspected,
+    ) -> Result<(), DoorError> {
+        let _turn = self.turns.at(id).await;
+        let lease = self.records.lease(id)?;
+        let is_it = |lease: &VspLease| {
+            lease.state == VspState::Held && lease.endpoint.as_deref() == Some(endpoint)
+        };
+        let Some(mut lease) = lease.filter(is_it) else {
+            return Ok(());
+        };
+        let heard = tenant(found);
+        match &mut lease.tenant {
+            Some(known) if known.container == heard.container => {
+                if known.name != heard.name {
+                    known.name = heard.name;
+                    known.is_named = false;
+                    known.is_plugged = false;
+                }
+                if known.is_done() {
+                    return Ok(());
+                }
+            }
+            other => *other = Some(heard),
+        }
+        self.records.put(&lease)?;
+        self.name(&mut lease).await?;
+        let grouped = self.group(&mut lease).await;
+        self.plug_named(&mut lease).await?;
+        grouped
+    }
+
+    /// Tells the controller whose the address is.
+    async fn name(&self, lease: &mut VspLease) -> Result<(), DoorError> {
+        let (Some(tenant), Some(own)) = (lease.tenant.clone(), lease.held.clone()) else {
+            return Ok(());
+        };
+        if tenant.is_named {
+            return Ok(());
+        }
+        let vsd = self.vsd_for(&lease.target)?;
+        let rename = Rename {
+            uuid: tenant.container.clone(),
+            name: tenant.name.clone(),
+            orchestration_id: tenant.task.clone(),
+        };
+        match self.elsewhere(lease, &tenant)? {
+            Some(first) if first.container != own.container => {
+                lease.held = Some(self.join_interface(lease, &own, &first).await?);
+            }
+            _ => match vsd.rename_container(&own.container.parse()?, &rename).await {
+                Err(VsdError::Gone { .. }) => {
+                    warn!(
+                        "the controller has {} no more: it is asked again",
+                        lease.port
+                    );
+                    lease.held = None;
+                    *lease = self.ask_as_it_is(lease.clone()).await?;
+                    let held = lease.held.as_ref().map(|held| held.container.as_str());
+                    let id = held.unwrap_or_default().parse()?;
+                    vsd.rename_container(&id, &rename).await?;
+                }
+                other => other?,
+            },
+        }
+        info!(
+            "{} is container {} ({})",
+            lease.port,
+            tenant.name,
+            short(&tenant.container)
+        );
+        self.noted(lease, |tenant| tenant.is_named = true)
+    }
+
+    /// What the controller has for another lease of the same container.
+    fn elsewhere(
+        &self,
+        lease: &VspLease,
+        tenant: &VspTenant,
+    ) -> Result<Option<VspHeld>, DoorError> {
+        let is_named = |other: &VspTenant| other.container == tenant.container && other.is_named;
+        let mut others = self.records.leases()?.into_iter().filter(|other| {
+            other.id != lease.id
+                && other.state == VspState::Held
+                && other.tenant.as_ref().is_some_and(is_named)
+        });
+        Ok(others.next().and_then(|other| other.held))
+    }
+
+    /// Has the controller know one container with two interfaces, where it knows two: the
+    /// second is made anew at the first, with the same addresses.
+    async fn join_interface(
+        &self,
+        lease: &VspLease,
+        own: &VspHeld,
+        first: &VspHeld,
+    ) -> Result<VspHeld, DoorError> {
+        let vsd = self.vsd_for(&lease.target)?;
+        vsd.delete_container(&own.container.parse()?).await?;
+        let id = first.container.parse()?;
+        let made = vsd.add_interface(&id, &interface(lease)?).await?;
+        let container = vsd.container(&id).await?;
+        let container = container.ok_or_else(|| DoorError::NoAddress(lease.id.clone()))?;
+        held(&container, &made)
+    }
+
+    /// Puts the container's port into its policy groups.
+    async fn group(&self, lease: &mut VspLease) -> Result<(), DoorError> {
+        let (Some(tenant), Some(held), Some(ids)) = (&lease.tenant, &lease.held, &lease.subnet)
+        else {
+            return Ok(());
+        };
+        if tenant.is_grouped {
+            return Ok(());
+        }
+        if let (Some(vport), false) = (&held.vport, tenant.groups.is_empty()) {
+            let vsd = self.vsd_for(&lease.target)?;
+            let domain = ids.domain.parse()?;
+            let mut groups = Vec::new();
+            for name in &tenant.groups {
+                groups.push(vsd.policy_group(&domain, name).await?.id);
+            }
+            vsd.assign_policy_groups(&vport.parse()?, &groups).await?;
+            info!(
+                "{} is in policy groups {}",
+                lease.port,
+                tenant.groups.join(", ")
+            );
+        }
+        self.noted(lease, |tenant| tenant.is_grouped = true)
+    }
+
+    /// Plugs the port of a container whose id and name are known.
+    pub(crate) async fn plug_named(&self, lease: &mut VspLease) -> Result<(), DoorError> {
+        let Some(tenant) = lease.tenant.clone().filter(|tenant| !tenant.is_plugged) else {
+            return Ok(());
+        };
+        match (&self.vsd, &lease.endpoint) {
+            (Some(_), _) => self.plug(lease, &tenant.container, &tenant.name).await?,
+            (None, Some(endpoint)) => self.plug(lease, endpoint, &tenant.name).await?,
+            (None, None) => {}
+        }
+        self.noted(lease, |tenant| tenant.is_plugged = true)
+    }
+
+    /// Tells the switch of a lease's port and whose it is.
+    pub(crate) async fn plug(
+        &self,
+        lease: &VspLease,
+        uuid: &str,
+        name: &str,
+    ) -> Result<(), DoorError> {
+        let target = &lease.target;
+        let activation = match self.vsd {
+            Some(_) => Activation::Split,
+            None => Activation::Metadata,
+        };
+        let entity = Entity {
+            uuid: uuid.to_owned(),
+            name: name.to_owned(),
+            user: target.user.clone(),
+            enterprise: target.organization.clone(),
+            activation,
+        };
+        let port = Port {
+            name: lease.port.clone(),
+            mac: lease.mac,
+            enterprise: target.organization.clone(),
+            domain: target.domain.clone(),
+            zone: target.zone.clone(),
+            subnet: target.subnet.clone(),
+            ip: lease.address,
+        };
+        Ok(self.switch.get().await?.add(&entity, &port).await?)
+    }
+
+    /// Records that something was told.
+    pub(crate) fn noted(
+        &self,
+        lease: &mut VspLease,
+        note: impl FnOnce(&mut VspTenant),
+    ) -> Result<(), DoorError> {
+        if let Some(tenant) = &mut lease.tenant {
+            note(tenant);
+        }
+        self.records.put(lease)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_variable_is_the_one_of_exactly_that_name() {
+        let found = |env: serde_json::Value| {
+            tenant(&Inspected::new(
+                json!({"Id": "c1", "Name": "/web", "Config": {"Env": env}}),
+            ))
+        };
+        let told = found(json!([
+            "PATH=/bin",
+            "MY-NUAGE-POLICY-GROUP=no",
+            "NUAGE-POLICY-GROUP= web=1, db ,",
+            "MESOS_TASK_ID=a=b",
+            "BROKEN"
+        ]));
+        assert_eq!(told.groups, ["web=1", "db"]);
+        assert_eq!(told.task.as_deref(), Some("a=b"));
+        assert_eq!((told.container.as_str(), told.name.as_str()), ("c1", "web"));
+        let none = found(json!(null));
+        assert!(none.groups.is_empty() && none.task.is_none() && !none.is_done());
+    }
+}

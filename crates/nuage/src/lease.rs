@@ -1,0 +1,276 @@
+//! A lease: an address from the controller, from the asking to the giving back. It is recorded
+//! before anything is asked or made, so that whatever a crash leaves is found by its record;
+//! what cannot be given back now is recorded as leaving, and tried again.
+
+use crate::cable;
+use crate::door::Door;
+use crate::error::DoorError;
+use crate::pool::Pool;
+use crate::{ports, random};
+use fairlead_store::{VspHeld, VspLease, VspState, now};
+use fairlead_types::Mac;
+use fairlead_vsp::vsd::{Container, Interface, NewContainer, NewInterface, Vsd, VsdError};
+use std::net::{IpAddr, Ipv4Addr};
+use tracing::{debug, info, warn};
+
+impl Door {
+    /// Asks the controller for an address: that one, or any.
+    pub(crate) async fn lease(
+        &self,
+        pool: &Pool,
+        address: Option<Ipv4Addr>,
+        mac: Option<Mac>,
+    ) -> Result<VspLease, DoorError> {
+        let lease = self.new_lease(pool, address, mac)?;
+        self.records.put(&lease)?;
+        let _turn = self.turns.at(&lease.id).await;
+        self.ask(lease).await
+    }
+
+    /// A lease that is not recorded yet.
+    pub(crate) fn new_lease(
+        &self,
+        pool: &Pool,
+        address: Option<Ipv4Addr>,
+        mac: Option<Mac>,
+    ) -> Result<VspLease, DoorError> {
+        let (port, peer) = ports::free(&self.records)?;
+        Ok(VspLease {
+            id: random::digits()?,
+            port,
+            peer,
+            target: pool.target.clone(),
+            net: pool.net,
+            gateway: pool.gateway,
+            address,
+            mac: mac.map_or_else(random::mac, Ok)?,
+            subnet: pool.ids.clone(),
+            held: None,
+            network: None,
+            endpoint: None,
+            tenant: None,
+            state: VspState::Asked,
+            since: now(),
+        })
+    }
+
+    /// Asks for what is recorded, and records the answer.
+    pub(crate) async fn ask(&self, mut lease: VspLease) -> Result<VspLease, DoorError> {
+        let made = match self.make(&lease).await {
+            // The subnet was made again since.
+            Err(DoorError::Vsd(VsdError::Gone { .. })) => {
+                lease.subnet = Some(self.find_subnet(&lease.target).await?.ids);
+                self.make(&lease).await
+            }
+            other => other,
+        };
+        let taken = made.and_then(|container| take(&mut lease, &container));
+        if let Err(error) = taken {
+            self.asked_in_vain(&mut lease, &error)?;
+            return Err(error);
+        }
+        lease.state = VspState::Held;
+        self.records.put(&lease)?;
+        if let Some(address) = lease.address {
+            info!(
+                "{address} of subnet {:?} is held by {}",
+                lease.target.subnet, lease.port
+            );
+        }
+        Ok(lease)
+    }
+
+    /// Asks for a lease that a container has: a refusal does not forget it.
+    pub(crate) async fn ask_as_it_is(&self, mut lease: VspLease) -> Result<VspLease, DoorError> {
+        let container = self.make(&lease).await?;
+        take(&mut lease, &container)?;
+        self.records.put(&lease)?;
+        self.wake.notify_one();
+        Ok(lease)
+    }
+
+    async fn make(&self, lease: &VspLease) -> Result<Container, DoorError> {
+        let vsd = self.vsd_for(&lease.target)?;
+        let new = NewContainer {
+            uuid: lease.id.clone(),
+            name: lease.id.clone(),
+            interfaces: vec![interface(lease)?],
+            external_id: self.switch.mark().await?.to_owned(),
+        };
+        Ok(vsd.create_container(&new).await?)
+    }
+
+    /// What the controller refused is not there. What it may have made all the same is on its
+    /// way back.
+    fn asked_in_vain(&self, lease: &mut VspLease, error: &DoorError) -> Result<(), DoorError> {
+        let is_refused = matches!(
+            error,
+            DoorError::Vsd(
+                VsdError::Refused { .. }
+                    | VsdError::Gone { .. }
+                    | VsdError::NoSuch { .. }
+                    | VsdError::Login { .. }
+                    | VsdError::Denied { .. }
+            )
+        );
+        if is_refused {
+            return self.records.remove(&lease.id);
+        }
+        lease.state = VspState::Leaving;
+        self.records.put(lease)?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Gives a lease back: its port of the switch, its cable, its address. Each step is done
+    /// though another failed; what is gone already is done. The record goes last.
+    pub(crate) async fn take_back(&self, id: &str) -> Result<(), DoorError> {
+        let _turn = self.turns.at(id).await;
+        let Some(mut lease) = self.records.lease(id)? else {
+            return Ok(());
+        };
+        let was_kept = lease.state == VspState::Kept;
+        if !was_kept && lease.state != VspState::Leaving {
+            lease.state = VspState::Leaving;
+            self.records.put(&lease)?;
+        }
+        let unplugged = match was_kept {
+            true => Ok(()),
+            false => self.unplug(&lease).await,
+        };
+        let given = match was_kept {
+            true => self.free(&lease).await,
+            false => self.give_back(&lease).await,
+        };
+        unplugged.and(given)?;
+        self.records.remove(id)?;
+        if let Some(address) = lease.address {
+            info!(
+                "{address} of subnet {:?} is given back",
+                lease.target.subnet
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes a lease's port and cable away.
+    pub(crate) async fn unplug(&self, lease: &VspLease) -> Result<(), DoorError> {
+        let off = self.unplug_port(lease.port.as_str()).await;
+        let cut = cable::remove(&lease.port);
+        off?;
+        cut
+    }
+
+    /// Takes a port off the switch.
+    pub(crate) async fn unplug_port(&self, name: &str) -> Result<(), DoorError> {
+        Ok(self.switch.get().await?.remove(name).await?)
+    }
+
+    /// Gives the address back to the controller.
+    async fn give_back(&self, lease: &VspLease) -> Result<(), DoorError> {
+        if lease.subnet.is_none() {
+            return Ok(());
+        }
+        let vsd = self.vsd_for(&lease.target)?;
+        let Some(held) = &lease.held else {
+            // Asked for, with no answer: it goes by the name that it was asked for by.
+            return forget(&vsd, &lease.id).await;
+        };
+        let is_shared = |other: &VspLease| {
+            let theirs = other.held.as_ref().map(|held| &held.container);
+            other.id != lease.id && other.state == VspState::Held && theirs == Some(&held.container)
+        };
+        match self.records.leases()?.iter().any(is_shared) {
+            true => vsd.delete_interface(&held.interface.parse()?).await?,
+            false => vsd.delete_container(&held.container.parse()?).await?,
+        }
+        Ok(())
+    }
+
+    /// Lets containers have an address again.
+    async fn free(&self, lease: &VspLease) -> Result<(), DoorError> {
+        let (Some(ids), Some(address)) = (&lease.subnet, lease.address) else {
+            return Ok(());
+        };
+        let vsd = self.vsd_for(&lease.target)?;
+        let subnet = ids.subnet.parse()?;
+        let kept = match vsd.reservation(&subnet, IpAddr::V4(address)).await {
+            Err(error) if error.is_gone() => None,
+            other => other?,
+        };
+        if let Some(kept) = kept {
+            vsd.release_reservation(&kept.id).await?;
+        }
+        Ok(())
+    }
+
+    /// Has the hardware address that Docker's user gave, which was not known when the address
+    /// was asked for.
+    pub(crate) async fn change_mac(&self, lease: &mut VspLease, mac: Mac) -> Result<(), DoorError> {
+        if !mac.is_unicast() {
+            return Err(DoorError::Group(mac));
+        }
+        lease.mac = mac;
+        if let Some(held) = lease.held.take() {
+            // A container of the controller's keeps its first hardware address.
+            let vsd = self.vsd_for(&lease.target)?;
+            lease.state = VspState::Asked;
+            self.records.put(lease)?;
+            vsd.delete_container(&held.container.parse()?).await?;
+            debug!("{} asks again, with {mac}", lease.port);
+            *lease = self.ask(lease.clone()).await?;
+        }
+        self.records.put(lease)
+    }
+}
+
+/// What is asked for of a lease's interface.
+pub(crate) fn interface(lease: &VspLease) -> Result<NewInterface, DoorError> {
+    let ids = lease.subnet.as_ref().ok_or(DoorError::NoController)?;
+    Ok(NewInterface {
+        name: lease.port.to_string(),
+        mac: lease.mac,
+        address: lease.address.map(IpAddr::V4),
+        subnet: ids.subnet.parse()?,
+    })
+}
+
+/// Notes what the controller made.
+fn take(lease: &mut VspLease, container: &Container) -> Result<(), DoorError> {
+    let own = |interface: &&Interface| interface.name == lease.port.as_str();
+    let interface = container.interfaces.iter().find(own);
+    let interface = interface
+        .or_else(|| container.interfaces.first())
+        .ok_or_else(|| DoorError::NoAddress(lease.id.clone()))?;
+    lease.held = Some(held(container, interface)?);
+    let net = interface.network()?;
+    match net.addr() {
+        IpAddr::V4(address) => lease.address = Some(address),
+        IpAddr::V6(_) => return Err(DoorError::V6),
+    }
+    if net.prefix_len() != lease.net.prefix_len() {
+        warn!(
+            "{net} is not of {}: the subnet was changed at the controller",
+            lease.net
+        );
+    }
+    Ok(())
+}
+
+/// The ids of what the controller made.
+pub(crate) fn held(container: &Container, interface: &Interface) -> Result<VspHeld, DoorError> {
+    let id = interface.id.as_ref();
+    Ok(VspHeld {
+        container: container.id.to_string(),
+        interface: id.map(ToString::to_string).unwrap_or_default(),
+        vport: interface.vport.as_ref().map(ToString::to_string),
+    })
+}
+
+/// Deletes the container of that UUID, if there is one.
+async fn forget(vsd: &Vsd, uuid: &str) -> Result<(), DoorError> {
+    if let Some(container) = vsd.container_by_uuid(uuid).await? {
+        vsd.delete_container(&container.id).await?;
+    }
+    Ok(())
+}
