@@ -1,6 +1,6 @@
 //! The drivers as a whole: what they stand on, and which call is answered by what.
 
-use crate::error::DoorError;
+use crate::error::{DoorError, short};
 use crate::pool::Pool;
 use crate::records::Records;
 use crate::settings::{Scope, Settings};
@@ -8,14 +8,15 @@ use crate::switch::Switch;
 use crate::turns::Turns;
 use axum::body::Bytes;
 use fairlead_libnetwork::engine::Talk;
+use fairlead_libnetwork::protocol::{OfEndpoint, PORT_MAP};
 use fairlead_libnetwork::{Driver, Refusal, answer, calls, read};
 use fairlead_vsp::vsd::Vsd;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
-use tokio::sync::Notify;
-use tracing::{debug, info};
+use tokio::sync::{Notify, watch};
+use tracing::{debug, info, warn};
 
 /// The drivers of networks and of addresses.
 pub(crate) struct Door {
@@ -32,6 +33,8 @@ pub(crate) struct Door {
     /// Told when there is something to do that no call waits for.
     pub(crate) wake: Notify,
     settings: RwLock<Arc<Settings>>,
+    /// Calls of Docker's that are under way.
+    calls: watch::Sender<usize>,
     /// Pools that were given for networks which are not made yet, and since when.
     pending: Mutex<BTreeMap<String, (Pool, Instant)>>,
 }
@@ -53,6 +56,7 @@ impl Door {
             engine: ground.engine,
             turns: Turns::default(),
             wake: Notify::new(),
+            calls: watch::Sender::new(0),
             settings: RwLock::new(Arc::new(ground.settings)),
             pending: Mutex::default(),
         }
@@ -82,6 +86,13 @@ impl Door {
     /// A panic of another thread left a whole map.
     pub(crate) fn pending(&self) -> MutexGuard<'_, BTreeMap<String, (Pool, Instant)>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no call is under way.
+    pub(crate) async fn is_idle(&self) {
+        let mut calls = self.calls.subscribe();
+        // The sender is ours: it is there as long as this is.
+        let _ = calls.wait_for(|calls| *calls == 0).await;
     }
 
     async fn served(&self, method: &'static str, body: &[u8]) -> Result<Value, DoorError> {
@@ -125,6 +136,11 @@ impl Door {
             "IpamDriver.ReleaseAddress" => {
                 self.release_address(&read(method, body)?).await.map(done)
             }
+            "NetworkDriver.ProgramExternalConnectivity" => {
+                let call: OfEndpoint = read(method, body)?;
+                warn_of_ports(&call);
+                Ok(json!({}))
+            }
             "NetworkDriver.AllocateNetwork" => Ok(json!({"Options": {}})),
             "NetworkDriver.GwAllocCheck" => Ok(json!({"SkipIPv4": false, "SkipIPv6": false})),
             // Leave: the cable goes when Docker has put its end back. Ports of the host are
@@ -139,6 +155,17 @@ impl Door {
             Scope::Global => "global",
         };
         json!({"Scope": scope, "ConnectivityScope": "", "GwAllocChecker": false})
+    }
+}
+
+/// Ports of the host lead nowhere here; who published some should know.
+fn warn_of_ports(call: &OfEndpoint) {
+    let ports = call.options.get(PORT_MAP).and_then(Value::as_array);
+    if ports.is_some_and(|ports| !ports.is_empty()) {
+        warn!(
+            "endpoint {}: ports are not published on networks of VSP, where containers are reached by their addresses",
+            short(&call.endpoint_id)
+        );
     }
 }
 
@@ -158,12 +185,31 @@ impl Driver for Face {
         }
         debug!("{method} {}", String::from_utf8_lossy(&body).trim_end());
         let begun = Instant::now();
-        let answer = self.door.served(method, &body).await;
+        let answer = {
+            let _call = Call::begin(&self.door.calls);
+            self.door.served(method, &body).await
+        };
         let took = begun.elapsed().as_millis();
         match &answer {
             Ok(answer) => debug!("{method}: {answer} ({took} ms)"),
             Err(error) => debug!("{method}: refused: {error} ({took} ms)"),
         }
         answer.map_err(|error| Refusal::from(&error))
+    }
+}
+
+/// A call that is under way.
+struct Call<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Call<'a> {
+    fn begin(calls: &'a watch::Sender<usize>) -> Self {
+        calls.send_modify(|calls| *calls += 1);
+        Self(calls)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|calls| *calls -= 1);
     }
 }

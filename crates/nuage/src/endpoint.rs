@@ -126,7 +126,12 @@ impl Door {
             let _ = cable::remove(&lease.port);
             return Err(error);
         }
-        let gateway = lease.gateway.map(|gateway| gateway.to_string());
+        let network = self.records.network(&call.network_id)?;
+        let is_internal = network.as_ref().is_some_and(|network| network.internal);
+        let gateway = network.map_or(lease.gateway, |network| network.gateway);
+        let gateway = gateway
+            .filter(|_| !is_internal)
+            .map(|gateway| gateway.to_string());
         Ok(Joined {
             interface_name: InterfaceName {
                 src_name: lease.peer.to_string(),
@@ -135,7 +140,7 @@ impl Door {
             gateway: gateway.unwrap_or_default(),
             gateway_ipv6: String::new(),
             static_routes: Vec::new(),
-            disable_gateway_service: false,
+            disable_gateway_service: is_internal,
         })
     }
 

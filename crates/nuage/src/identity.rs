@@ -40,6 +40,7 @@ impl Door {
     pub(crate) async fn identify(&self, found: &Inspected) -> Result<(), DoorError> {
         // Its leases share what the controller has of it.
         let _turn = self.turns.at(&format!("container {}", found.id())).await;
+        self.take_back_stale(found).await;
         let mut first = Ok(());
         for place in found.places() {
             let Some(endpoint) = place.endpoint else {
@@ -52,6 +53,27 @@ impl Door {
             first = first.and(told);
         }
         first
+    }
+
+    /// Gives back what the container has from an earlier run, of which nobody told the end: the
+    /// controller knows only one of its id.
+    async fn take_back_stale(&self, found: &Inspected) {
+        let places = found.places();
+        let is_now = |endpoint: &Option<String>| places.iter().any(|p| p.endpoint == *endpoint);
+        let leases = self.records.leases().unwrap_or_default();
+        let stale = leases.iter().filter(|lease| {
+            let is_its = |tenant: &VspTenant| tenant.container == found.id();
+            lease.tenant.as_ref().is_some_and(is_its) && !is_now(&lease.endpoint)
+        });
+        for lease in stale {
+            if let Err(error) = self.take_back(&lease.id).await {
+                warn!(
+                    "{} of an earlier run of {}: {error}",
+                    lease.port,
+                    found.name()
+                );
+            }
+        }
     }
 
     async fn introduce(

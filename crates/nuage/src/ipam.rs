@@ -36,13 +36,12 @@ impl Door {
         let pool = Pool {
             target,
             net: subnet.net,
-            gateway: subnet.gateway,
+            gateway: subnet.gateway.filter(|_| self.settings().gateway_from_vsd),
             ids: Some(subnet.ids),
         };
         self.refuse_overlap(&pool).await?;
         let id = pool.id()?;
-        let told = pool.gateway.filter(|_| self.settings().gateway_from_vsd);
-        let data = told.map_or_else(
+        let data = pool.gateway.map_or_else(
             || json!({}),
             |gateway| json!({GATEWAY_TYPE: format!("{gateway}/{}", pool.net.prefix_len())}),
         );

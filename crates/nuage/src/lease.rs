@@ -6,6 +6,7 @@ use crate::cable;
 use crate::door::Door;
 use crate::error::DoorError;
 use crate::pool::Pool;
+use crate::target::is_same;
 use crate::{ports, random};
 use fairlead_store::{VspHeld, VspLease, VspState, now};
 use fairlead_types::Mac;
@@ -21,10 +22,45 @@ impl Door {
         address: Option<Ipv4Addr>,
         mac: Option<Mac>,
     ) -> Result<VspLease, DoorError> {
+        if let Some(address) = address {
+            self.clear(pool, address).await?;
+        }
         let lease = self.new_lease(pool, address, mac)?;
         self.records.put(&lease)?;
         let _turn = self.turns.at(&lease.id).await;
         self.ask(lease).await
+    }
+
+    /// Waits until an address that is on its way back has come there: a container which starts
+    /// again asks for it at once.
+    async fn clear(&self, pool: &Pool, address: Ipv4Addr) -> Result<(), DoorError> {
+        let is_leaving = |lease: &VspLease| {
+            lease.state == VspState::Leaving
+                && lease.address == Some(address)
+                && is_same(&lease.target, &pool.target)
+        };
+        for lease in self
+            .records
+            .leases()?
+            .iter()
+            .filter(|lease| is_leaving(lease))
+        {
+            if let Err(error) = self.take_back(&lease.id).await {
+                debug!("{address} is still on its way back: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Has what an earlier run asked for, and did not live to hear of, go back.
+    pub(crate) fn forget_asked(&self) -> Result<(), DoorError> {
+        for mut lease in self.records.leases()? {
+            if lease.state == VspState::Asked {
+                lease.state = VspState::Leaving;
+                self.records.put(&lease)?;
+            }
+        }
+        Ok(())
     }
 
     /// A lease that is not recorded yet.

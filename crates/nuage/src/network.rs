@@ -8,7 +8,7 @@ use crate::pool::Pool;
 use crate::subnet::same_net;
 use crate::target::target;
 use fairlead_libnetwork::engine::{EngineError, Network};
-use fairlead_libnetwork::protocol::{CreateNetwork, GENERIC, IpamData};
+use fairlead_libnetwork::protocol::{CreateNetwork, GENERIC, INTERNAL, IpamData};
 use fairlead_store::{VspLease, VspNetwork, VspTarget};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
@@ -29,14 +29,16 @@ impl Door {
         }
         let data = call.ipv4_data.first().ok_or(DoorError::NoSubnet)?;
         let generic = options(call.options.get(GENERIC));
+        let internal = call.options.get(INTERNAL) == Some(&Value::Bool(true));
         let network = match self.of_pending(data, &generic)? {
             Some(pool) => VspNetwork {
                 id: call.network_id,
                 name: None,
                 target: pool.target,
                 net: pool.net,
-                gateway: pool.gateway,
+                gateway: pool.gateway.or_else(|| gateway(data)),
                 leased: true,
+                internal,
                 ids: pool.ids,
             },
             None if generic.is_empty() => {
@@ -45,7 +47,8 @@ impl Door {
                 return Ok(());
             }
             None => {
-                self.by_options(call.network_id, target(&generic)?, data)
+                let target = target(&generic)?;
+                self.by_options(call.network_id, target, data, internal)
                     .await?
             }
         };
@@ -87,14 +90,12 @@ impl Door {
         id: String,
         target: VspTarget,
         data: &IpamData,
+        internal: bool,
     ) -> Result<VspNetwork, DoorError> {
         let IpNet::V4(asked) = data.pool.trunc() else {
             return Err(DoorError::V6);
         };
-        let told = match data.gateway {
-            Some(IpAddr::V4(gateway)) => Some(gateway),
-            _ => None,
-        };
+        let told = gateway(data);
         let mut network = VspNetwork {
             id,
             name: None,
@@ -102,13 +103,16 @@ impl Door {
             net: asked,
             gateway: told,
             leased: false,
+            internal,
             ids: None,
         };
         if self.vsd.is_some() {
             let found = self.find_subnet(&network.target).await?;
             same_net(&network.target, found.net, asked)?;
             refuse_gateway(&network.target, found.gateway, told)?;
-            network.gateway = found.gateway.or(told);
+            if self.settings().gateway_from_vsd {
+                network.gateway = found.gateway.or(told);
+            }
             network.ids = Some(found.ids);
         }
         Ok(network)
@@ -199,11 +203,14 @@ impl Door {
             net: net(word("Subnet"))?.ok_or(DoorError::NoSubnet)?,
             gateway: asked(word("Gateway"))?,
             leased,
+            internal: told.get("Internal") == Some(&Value::Bool(true)),
             ids: None,
         };
         if self.vsd.is_some() {
             let found = self.find_subnet(&network.target).await?;
-            network.gateway = found.gateway.or(network.gateway);
+            if self.settings().gateway_from_vsd {
+                network.gateway = found.gateway.or(network.gateway);
+            }
             network.ids = Some(found.ids);
         }
         self.records.put_network(&network)?;
@@ -213,6 +220,13 @@ impl Door {
 
 /// The spaces of addresses that come from the driver.
 const OURS: [&str; 2] = ["local", "global"];
+
+fn gateway(data: &IpamData) -> Option<Ipv4Addr> {
+    match data.gateway {
+        Some(IpAddr::V4(gateway)) => Some(gateway),
+        _ => None,
+    }
+}
 
 fn refuse_gateway(
     target: &VspTarget,
@@ -238,6 +252,7 @@ fn by_lease(id: &str, lease: VspLease) -> VspNetwork {
         net: lease.net,
         gateway: lease.gateway,
         leased: true,
+        internal: false,
         ids: lease.subnet,
     }
 }

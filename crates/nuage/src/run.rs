@@ -160,6 +160,7 @@ fn serve(file: &Path, name: &str, root: &Root) -> Result<ExitCode, RunError> {
     let done = runtime.block_on(async {
         let door = open(settings, root)?;
         let door = Arc::new(door);
+        door.forget_asked()?;
         let found = tokio::join!(log_in(&door), find_switch(&door));
         found.0.and(found.1)?;
         let audit = Arc::new(Notify::new());
@@ -168,6 +169,9 @@ fn serve(file: &Path, name: &str, root: &Root) -> Result<ExitCode, RunError> {
         let sockets = Sockets::open(&door, version)?;
         wait(file, &door, &log, &audit).await?;
         drop(sockets);
+        if tokio::time::timeout(END, door.is_idle()).await.is_err() {
+            warn!("calls of Docker's are cut off");
+        }
         info!("{PROGRAM} ends");
         Ok::<_, RunError>(())
     });

@@ -40,6 +40,9 @@ pub struct VspNetwork {
     pub gateway: Option<Ipv4Addr>,
     /// Whether its addresses are asked for at our driver, and not at Docker's own.
     pub leased: bool,
+    /// Whether nothing leads out of it.
+    #[serde(default)]
+    pub internal: bool,
     /// The controller's ids of the subnet and its domain; none where no controller is asked.
     pub ids: Option<VspSubnetIds>,
 }
