@@ -161,14 +161,17 @@ fn serve(file: &Path, name: &str, root: &Root) -> Result<ExitCode, RunError> {
         let door = open(settings, root)?;
         let door = Arc::new(door);
         door.forget_asked()?;
-        let found = tokio::join!(log_in(&door), find_switch(&door));
-        found.0.and(found.1)?;
         let audit = Arc::new(Notify::new());
         tokio::spawn(follow(Arc::clone(&door)));
         tokio::spawn(tend(Arc::clone(&door), Arc::clone(&audit)));
+        // Docker waits for the sockets, and may be what the rest is waiting for.
         let sockets = Sockets::open(&door, version)?;
-        wait(file, &door, &log, &audit).await?;
+        let ended = tokio::select! {
+            failed = look(&door) => failed,
+            ended = wait(file, &door, &log, &audit) => ended,
+        };
         drop(sockets);
+        ended?;
         if tokio::time::timeout(END, door.is_idle()).await.is_err() {
             warn!("calls of Docker's are cut off");
         }
@@ -251,6 +254,13 @@ fn vsd_settings(part: &VsdPart, settings: &Settings) -> Result<VsdSettings, RunE
     own.proxy_user = part.proxy_user;
     own.environment_proxy = true;
     Ok(own)
+}
+
+/// Looks for the controller and the switch; goes on for ever if nothing is wrong with them.
+async fn look(door: &Door) -> Result<(), RunError> {
+    let found = tokio::join!(log_in(door), find_switch(door));
+    found.0.and(found.1)?;
+    std::future::pending().await
 }
 
 /// Logs in at the controller. One that is away may come; one that refuses is told at once.

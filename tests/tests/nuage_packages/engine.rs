@@ -39,7 +39,7 @@ const RUN: &str = "run -v /usr/bin/:/usr/bin/ -v /usr/lib64/:/usr/lib64 -v /var/
 
 /// What of it the plugin needs, as the guide has it.
 const NEEDED: &str = "run -v /run:/run -v /var/log:/var/log -v /etc/default:/etc/default:ro \
-                      -v /var/lib/nuage-libnetwork:/var/lib/nuage-libnetwork --net=host \
+                      -v /var/lib/fairlead:/var/lib/fairlead --net=host \
                       --cap-add=NET_ADMIN --cap-add=SYS_ADMIN -dt nuage-plugin:4.0R7";
 
 /// A node with Docker and with the document's settings.
@@ -116,6 +116,10 @@ fn is_run(plan: DockerPlan, line: &str) {
     case.docker(&format!("load -i {}", image(&work)));
     let id = case.docker(line);
     case.it_has_begun(|| case.docker(&format!("logs {id}")));
+    // It stays, though neither switch nor controller is there.
+    let told = || fs::read_to_string(case.node.path(LOG)).unwrap_or_default();
+    let socket = case.node.path("/run/docker/plugins/nuage.sock");
+    eventually(patience(), || socket.exists().then_some(()).ok_or_else(told));
     assert_eq!(
         case.docker(&format!(
             "inspect -f '{{{{.Path}}}} {{{{.State.Running}}}}' {id}"
