@@ -37,6 +37,7 @@ bench: deps build ## measure against the reference plugins and the kernel's floo
 	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-dns
 	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-docker
 	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-oci
+	$(CARGO) run --locked --release --package fairlead-bench --bin fairlead-bench-nuage
 
 install: build ## install the binary and its names below PREFIX (default /usr/local)
 	install -D -m 0755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/fairlead

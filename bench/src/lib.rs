@@ -18,6 +18,7 @@ pub mod goals;
 pub mod inside;
 pub mod machine;
 pub mod memory;
+pub mod nuage;
 pub mod oci;
 pub mod prepare;
 pub mod program;
