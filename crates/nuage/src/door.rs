@@ -10,13 +10,19 @@ use axum::body::Bytes;
 use fairlead_libnetwork::engine::Talk;
 use fairlead_libnetwork::protocol::{OfEndpoint, PORT_MAP};
 use fairlead_libnetwork::{Driver, Refusal, answer, calls, read};
+use fairlead_store::now;
 use fairlead_vsp::vsd::Vsd;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
+
+/// How long giving something back may keep Docker waiting.
+const GIVING_BACK: Duration = Duration::from_secs(5);
+/// The same while the switch is away, so that a host whose switch comes late starts all the same.
+const AWAY: Duration = Duration::from_millis(500);
 
 /// The drivers of networks and of addresses.
 pub(crate) struct Door {
@@ -28,6 +34,8 @@ pub(crate) struct Door {
     /// Docker's engine. No call waits for it longer than a moment: while Docker starts its
     /// containers it answers nobody.
     pub(crate) engine: Talk,
+    /// When this program began, in seconds since 1970.
+    pub(crate) began: u64,
     /// One works on a lease at a time.
     pub(crate) turns: Turns,
     /// Told when there is something to do that no call waits for.
@@ -54,6 +62,7 @@ impl Door {
             vsd: ground.vsd,
             switch: Switch::new(&ground.settings),
             engine: ground.engine,
+            began: now(),
             turns: Turns::default(),
             wake: Notify::new(),
             calls: watch::Sender::new(0),
@@ -88,6 +97,26 @@ impl Door {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has something done, and waits a moment for it. It goes on by itself where that is too
+    /// short: Docker can do nothing about it, and waits for its answer.
+    pub(crate) async fn within(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<(), DoorError>> + Send + 'static,
+    ) {
+        let limit = match self.switch.is_away() {
+            true => AWAY,
+            false => GIVING_BACK,
+        };
+        match tokio::time::timeout(limit, tokio::spawn(work)).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => warn!("{what}: {error}; it is tried again"),
+            Ok(Err(_)) => warn!("{what}: it ended in a fault; it is tried again"),
+            Err(_) => debug!("{what}: under way"),
+        }
+        self.wake.notify_one();
+    }
+
     /// Waits until no call is under way.
     pub(crate) async fn is_idle(&self) {
         let mut calls = self.calls.subscribe();
@@ -95,7 +124,11 @@ impl Door {
         let _ = calls.wait_for(|calls| *calls == 0).await;
     }
 
-    async fn served(&self, method: &'static str, body: &[u8]) -> Result<Value, DoorError> {
+    async fn served(
+        self: &Arc<Self>,
+        method: &'static str,
+        body: &[u8],
+    ) -> Result<Value, DoorError> {
         let done = |(): ()| json!({});
         match method {
             "NetworkDriver.GetCapabilities" => Ok(self.capabilities()),

@@ -12,7 +12,7 @@ use fairlead_libnetwork::protocol::{
 use fairlead_store::{VspLease, VspNetwork, VspState};
 use fairlead_types::Mac;
 use std::net::Ipv4Addr;
-use tracing::warn;
+use std::sync::Arc;
 
 impl Door {
     /// Takes an endpoint: its address was asked for before, or is Docker's own and is told the
@@ -31,7 +31,7 @@ impl Door {
             text => Some(text.parse::<Mac>()?),
         };
         let known = self.records.of_endpoint(&call.endpoint_id)?;
-        let mut lease = match known {
+        let lease = match known {
             // Asked again after an answer that was lost.
             Some(lease) if lease.state == VspState::Held => lease,
             _ => {
@@ -43,6 +43,11 @@ impl Door {
             }
         };
         let _turn = self.turns.at(&lease.id).await;
+        // Read again: it may have gone meanwhile.
+        let lease = self.records.lease(&lease.id)?;
+        let mut lease = lease
+            .filter(|lease| is_for(lease, &call.endpoint_id))
+            .ok_or_else(|| Self::not_leased(call, address))?;
         lease.network = Some(call.network_id.clone());
         lease.endpoint = Some(call.endpoint_id.clone());
         lease.tenant = None;
@@ -71,13 +76,16 @@ impl Door {
         address: Ipv4Addr,
     ) -> Result<VspLease, DoorError> {
         let leases = self.records.of_address(&network.target, address)?;
-        let mut held = leases
-            .into_iter()
-            .filter(|lease| lease.state == VspState::Held);
-        held.next().ok_or_else(|| DoorError::NotLeased {
+        let mut held = leases.into_iter();
+        let held = held.find(|lease| is_for(lease, &call.endpoint_id));
+        held.ok_or_else(|| Self::not_leased(call, address))
+    }
+
+    fn not_leased(call: &CreateEndpoint, address: Ipv4Addr) -> DoorError {
+        DoorError::NotLeased {
             address,
             network: short(&call.network_id).to_owned(),
-        })
+        }
     }
 
     /// A lease of an address that is Docker's own.
@@ -90,6 +98,10 @@ impl Door {
     ) -> Result<VspLease, DoorError> {
         if let Some(mac) = mac.filter(|mac| !mac.is_unicast()) {
             return Err(DoorError::Group(mac));
+        }
+        // Docker gives an address to one at a time: who had this one has ended, and nobody said so.
+        for stale in self.records.of_address(&network.target, address)? {
+            self.take_back(&stale.id).await?;
         }
         let pool = Pool {
             target: network.target.clone(),
@@ -151,30 +163,33 @@ impl Door {
 
     /// Ends an endpoint. Its address stays until it is given back, if it was asked for here.
     /// One that is not known has ended.
-    pub(crate) async fn delete_endpoint(&self, call: &OfEndpoint) -> Result<(), DoorError> {
+    pub(crate) async fn delete_endpoint(
+        self: &Arc<Self>,
+        call: &OfEndpoint,
+    ) -> Result<(), DoorError> {
         let Some(lease) = self.records.of_endpoint(&call.endpoint_id)? else {
             return Ok(());
         };
         let network = self.records.network(&call.network_id)?;
-        let ended = match network.is_some_and(|network| !network.leased) {
-            true => self.take_back(&lease.id).await,
-            false => self.end(&lease.id).await,
+        let is_told = network.is_some_and(|network| !network.leased);
+        let door = Arc::clone(self);
+        let end = async move {
+            match is_told {
+                true => door.take_back(&lease.id).await,
+                false => door.end(&lease).await,
+            }
         };
-        if let Err(error) = ended {
-            // It is recorded, and tried again: Docker can do nothing about it.
-            warn!(
-                "endpoint {}: {error}; it is tried again",
-                short(&call.endpoint_id)
-            );
-            self.wake.notify_one();
-        }
+        let what = format!("end endpoint {}", short(&call.endpoint_id));
+        self.within(&what, end).await;
         Ok(())
     }
 
     /// Takes the cable of a lease away, which stays.
-    async fn end(&self, id: &str) -> Result<(), DoorError> {
-        let _turn = self.turns.at(id).await;
-        let Some(mut lease) = self.records.lease(id)? else {
+    async fn end(&self, seen: &VspLease) -> Result<(), DoorError> {
+        let _turn = self.turns.at(&seen.id).await;
+        let lease = self.records.lease(&seen.id)?;
+        let is_it = |lease: &VspLease| lease.endpoint == seen.endpoint;
+        let Some(mut lease) = lease.filter(is_it) else {
             return Ok(());
         };
         self.unplug(&lease).await?;
@@ -182,4 +197,10 @@ impl Door {
         lease.network = None;
         self.records.put(&lease)
     }
+}
+
+/// Whether a lease is an endpoint's, or may become so.
+fn is_for(lease: &VspLease, endpoint: &str) -> bool {
+    let own = lease.endpoint.as_deref();
+    lease.state == VspState::Held && own.is_none_or(|own| own == endpoint)
 }

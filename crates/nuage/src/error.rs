@@ -146,6 +146,9 @@ pub enum DoorError {
     /// A hardware address that no interface can have.
     #[error("{0} is no hardware address of one interface")]
     Group(Mac),
+    /// The switch was looked for a moment ago.
+    #[error("{0}")]
+    NoSwitch(String),
     /// The switch has no name.
     #[error(
         "the switch has no system-id, by which the controller knows this host: ovs-vsctl set Open_vSwitch . external-ids:system-id=NAME"

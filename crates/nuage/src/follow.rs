@@ -2,8 +2,9 @@
 //! Docker's waits for anything here.
 
 use crate::door::Door;
-use crate::error::short;
-use fairlead_libnetwork::engine::{EngineError, Event, Listed, NetworkStep, Step};
+use crate::error::{DoorError, short};
+use fairlead_libnetwork::engine::{EngineError, Event, Listed, Network, NetworkStep, Step};
+use fairlead_store::{VspLease, VspTenant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -45,6 +46,8 @@ struct Due {
     wait: Duration,
     /// Something was heard while it was being asked about.
     again: bool,
+    /// Why it was not done the last time.
+    told: Option<String>,
 }
 
 /// One conversation with an engine.
@@ -52,7 +55,7 @@ struct Session {
     door: Arc<Door>,
     due: BTreeMap<String, Due>,
     busy: BTreeSet<String>,
-    jobs: JoinSet<(String, bool)>,
+    jobs: JoinSet<(String, Result<(), DoorError>)>,
     /// Networks that the engine did not have in the last look.
     missing: BTreeSet<String>,
 }
@@ -75,8 +78,8 @@ async fn session(door: &Arc<Door>, followed: &mut bool) -> Result<(), EngineErro
         tokio::select! {
             event = events.next() => session.hear(&event?),
             Some(done) = session.jobs.join_next() => {
-                if let Ok((id, is_done)) = done {
-                    session.asked(&id, is_done);
+                if let Ok((id, done)) = done {
+                    session.asked(&id, done);
                 }
             }
             _ = tick.tick() => {}
@@ -101,6 +104,7 @@ impl Session {
             at: Instant::now(),
             wait: FIRST,
             again: self.busy.contains(id),
+            told: None,
         };
         self.due.insert(id.to_owned(), due);
     }
@@ -119,28 +123,32 @@ impl Session {
             self.busy.insert(id.clone());
             let door = Arc::clone(&self.door);
             self.jobs.spawn(async move {
-                let done = ask(&door, &id).await;
+                let done = door.identify(&id).await;
                 (id, done)
             });
         }
     }
 
-    fn asked(&mut self, id: &str, is_done: bool) {
+    fn asked(&mut self, id: &str, done: Result<(), DoorError>) {
         self.busy.remove(id);
-        match self.due.get_mut(id) {
-            Some(due) if due.again => {
-                due.again = false;
-                due.at = Instant::now();
-            }
-            Some(_) if is_done => {
-                self.due.remove(id);
-            }
-            Some(due) => {
-                due.at = Instant::now() + due.wait;
-                due.wait = (due.wait * 2).min(LONGEST);
-            }
-            None => {}
+        let Some(due) = self.due.get_mut(id) else {
+            return;
+        };
+        if std::mem::take(&mut due.again) {
+            due.at = Instant::now();
+            return;
         }
+        let Err(error) = done else {
+            self.due.remove(id);
+            return;
+        };
+        let error = Some(error.to_string());
+        if let Some(new) = error.as_ref().filter(|_| due.told != error) {
+            warn!("container {}: {new}; it is tried again", short(id));
+        }
+        due.told = error;
+        due.at = Instant::now() + due.wait;
+        due.wait = (due.wait * 2).min(LONGEST);
     }
 
     fn hear(&mut self, event: &Event) {
@@ -149,7 +157,7 @@ impl Session {
             Event::Network { id, step } => match step {
                 NetworkStep::Connected { container } => self.want(container),
                 NetworkStep::Created => {
-                    tokio::spawn(learn(Arc::clone(&self.door), id.clone()));
+                    tokio::spawn(learn_by_id(Arc::clone(&self.door), id.clone()));
                 }
                 // The driver was told, or another host's: the next look tells.
                 NetworkStep::Disconnected | NetworkStep::Destroyed => {}
@@ -167,85 +175,74 @@ impl Session {
     /// Looks at everything that the engine has.
     async fn look(&mut self) -> Result<(), EngineError> {
         let networks = self.door.engine.networks().await?;
-        for network in &networks {
-            if let Err(error) = self.door.learn(network).await {
-                warn!("network {}: {error}", network.name());
-            }
+        for network in networks.iter().cloned() {
+            // It may ask the controller, which need not answer.
+            tokio::spawn(learn(Arc::clone(&self.door), network));
         }
         let there: BTreeSet<&str> = networks.iter().map(|network| network.id()).collect();
-        self.forget_networks(&there);
+        self.forget_networks(&there).await?;
         let containers = self.door.engine.containers().await?;
-        match self.door.records.leases() {
-            Ok(leases) => {
-                let is_done = |endpoint: &str| {
-                    let mut own = leases.iter();
-                    let own = own.find(|lease| lease.endpoint.as_deref() == Some(endpoint));
-                    own.is_none_or(|lease| lease.tenant.as_ref().is_some_and(|t| t.is_done()))
-                };
-                let undone = |listed: &&Listed| {
-                    let mut endpoints = listed.places.iter().filter_map(|p| p.endpoint.as_deref());
-                    endpoints.any(|endpoint| !is_done(endpoint))
-                };
-                let undone = containers.iter().filter(undone);
-                undone.for_each(|listed| self.want(&listed.id));
+        let leases = match self.door.records.leases() {
+            Ok(leases) => leases,
+            Err(error) => {
+                warn!("{error}");
+                return Ok(());
             }
-            Err(error) => warn!("{error}"),
+        };
+        for listed in containers.iter().filter(|listed| is_open(listed, &leases)) {
+            // One that is tried again already keeps its pace.
+            if !self.due.contains_key(&listed.id) {
+                self.want(&listed.id);
+            }
         }
         Ok(())
     }
 
-    /// Forgets networks that the engine has not had for two looks.
-    fn forget_networks(&mut self, there: &BTreeSet<&str>) {
-        let records = &self.door.records;
-        let known = match records.networks() {
-            Ok(known) => known,
-            Err(error) => return warn!("{error}"),
-        };
+    /// Forgets networks that the engine has not had for two looks, and says that it has not. A
+    /// list may lack some where the engines' common store is away.
+    async fn forget_networks(&mut self, there: &BTreeSet<&str>) -> Result<(), EngineError> {
+        let door = Arc::clone(&self.door);
+        let known = door.records.networks().unwrap_or_default();
         let mut missing = BTreeSet::new();
         for network in known.into_iter().filter(|n| !there.contains(n.id.as_str())) {
-            match self.missing.contains(&network.id) {
-                true => match records.remove_network(&network.id) {
-                    Ok(_) => info!("network {} is gone", short(&network.id)),
-                    Err(error) => warn!("{error}"),
-                },
-                false => {
-                    missing.insert(network.id);
-                }
+            let was_missing = self.missing.contains(&network.id);
+            if !was_missing || door.engine.network(&network.id).await?.is_some() {
+                missing.insert(network.id);
+                continue;
+            }
+            match door.records.remove_network(&network.id) {
+                Ok(_) => info!("network {} is gone", short(&network.id)),
+                Err(error) => warn!("{error}"),
             }
         }
         self.missing = missing;
+        Ok(())
     }
 }
 
-/// Asks who a container is and tells it; false if that has to be done again.
-async fn ask(door: &Door, id: &str) -> bool {
-    let found = match door.engine.container(id).await {
-        Ok(Some(found)) => found,
-        Ok(None) => return true,
-        Err(error) => {
-            debug!("{error}");
-            return false;
-        }
-    };
-    if !found.is_running() {
-        // Its end comes to the driver by itself.
-        return true;
-    }
-    match door.identify(&found).await {
-        Ok(()) => true,
-        Err(error) => {
-            warn!("container {}: {error}", found.name());
-            false
-        }
+/// Whether something of a container is not told yet: whose an endpoint is, or its new name.
+fn is_open(listed: &Listed, leases: &[VspLease]) -> bool {
+    let is_told = |tenant: &VspTenant| tenant.is_done() && tenant.name == listed.name;
+    let mut endpoints = listed
+        .places
+        .iter()
+        .filter_map(|place| place.endpoint.as_deref());
+    endpoints.any(|endpoint| {
+        let mut own = leases.iter();
+        let own = own.find(|lease| lease.endpoint.as_deref() == Some(endpoint));
+        own.is_some_and(|lease| !lease.tenant.as_ref().is_some_and(is_told))
+    })
+}
+
+async fn learn_by_id(door: Arc<Door>, id: String) {
+    match door.engine.network(&id).await {
+        Ok(Some(told)) => learn(door, told).await,
+        Ok(None) => {}
+        Err(error) => debug!("{error}"),
     }
 }
 
-async fn learn(door: Arc<Door>, id: String) {
-    let told = match door.engine.network(&id).await {
-        Ok(Some(told)) => told,
-        Ok(None) => return,
-        Err(error) => return debug!("{error}"),
-    };
+async fn learn(door: Arc<Door>, told: Network) {
     if let Err(error) = door.learn(&told).await {
         warn!("network {}: {error}", told.name());
     }

@@ -7,7 +7,7 @@ use crate::error::{DoorError, short};
 use crate::lease::{held, interface};
 use fairlead_libnetwork::engine::Inspected;
 use fairlead_store::{VspHeld, VspLease, VspState, VspTenant};
-use fairlead_vsp::vrs::{Activation, Entity, Port};
+use fairlead_vsp::vrs::{Activation, Entity, Port, VrsError};
 use fairlead_vsp::vsd::{Rename, VsdError};
 use tracing::{info, warn};
 
@@ -15,6 +15,8 @@ use tracing::{info, warn};
 const GROUPS: &str = "NUAGE-POLICY-GROUP";
 /// The one that says what Mesos calls it.
 const TASK: &str = "MESOS_TASK_ID";
+/// The longest name of a container at the controller, in characters; Docker knows no bound.
+const LONGEST: usize = 255;
 
 /// What the engine tells of a container.
 fn tenant(found: &Inspected) -> VspTenant {
@@ -23,7 +25,7 @@ fn tenant(found: &Inspected) -> VspTenant {
     let task = found.variable(TASK).filter(|task| !task.is_empty());
     VspTenant {
         container: found.id().to_owned(),
-        name: found.name().to_owned(),
+        name: found.name().chars().take(LONGEST).collect(),
         task: task.map(str::to_owned),
         groups: groups.map(str::to_owned).collect(),
         is_named: false,
@@ -33,13 +35,19 @@ fn tenant(found: &Inspected) -> VspTenant {
 }
 
 impl Door {
-    /// Tells whose the leases of a container are, as far as that is not told yet.
+    /// Asks the engine who a container is, and tells whose its leases are, as far as that is not
+    /// told yet. One that does not run is told nothing of: its end comes by itself.
     ///
     /// # Errors
-    /// The first of what could not be told; the rest was.
-    pub(crate) async fn identify(&self, found: &Inspected) -> Result<(), DoorError> {
-        // Its leases share what the controller has of it.
-        let _turn = self.turns.at(&format!("container {}", found.id())).await;
+    /// The engine does not answer; or the first of what could not be told, and the rest was.
+    pub(crate) async fn identify(&self, id: &str) -> Result<(), DoorError> {
+        // Its leases share what the controller has of it. The engine is asked when nobody else
+        // is at it: an older answer knows nothing of what is newer.
+        let _turn = self.turns.at(&format!("container {id}")).await;
+        let found = self.engine.container(id).await?;
+        let Some(found) = &found.filter(Inspected::is_running) else {
+            return Ok(());
+        };
         self.take_back_stale(found).await;
         let mut first = Ok(());
         for place in found.places() {
@@ -91,9 +99,11 @@ impl Door {
             return Ok(());
         };
         let heard = tenant(found);
+        let mut renamed = false;
         match &mut lease.tenant {
             Some(known) if known.container == heard.container => {
                 if known.name != heard.name {
+                    renamed = known.is_plugged;
                     known.name = heard.name;
                     known.is_named = false;
                     known.is_plugged = false;
@@ -106,6 +116,9 @@ impl Door {
         }
         self.records.put(&lease)?;
         self.name(&mut lease).await?;
+        if renamed {
+            self.rename_port(&mut lease).await?;
+        }
         let grouped = self.group(&mut lease).await;
         self.plug_named(&mut lease).await?;
         grouped
@@ -126,8 +139,8 @@ impl Door {
             orchestration_id: tenant.task.clone(),
         };
         match self.elsewhere(lease, &tenant)? {
-            Some(first) if first.container != own.container => {
-                lease.held = Some(self.join_interface(lease, &own, &first).await?);
+            Some(first) if first.container != own.container || own.interface.is_empty() => {
+                self.join_interface(lease, &own, &first).await?;
             }
             _ => match vsd.rename_container(&own.container.parse()?, &rename).await {
                 Err(VsdError::Gone { .. }) => {
@@ -172,17 +185,27 @@ impl Door {
     /// second is made anew at the first, with the same addresses.
     async fn join_interface(
         &self,
-        lease: &VspLease,
+        lease: &mut VspLease,
         own: &VspHeld,
         first: &VspHeld,
-    ) -> Result<VspHeld, DoorError> {
+    ) -> Result<(), DoorError> {
         let vsd = self.vsd_for(&lease.target)?;
-        vsd.delete_container(&own.container.parse()?).await?;
+        if own.container != first.container {
+            vsd.delete_container(&own.container.parse()?).await?;
+            // Recorded before it is made: who gives the first back now leaves the container.
+            lease.held = Some(VspHeld {
+                container: first.container.clone(),
+                interface: String::new(),
+                vport: None,
+            });
+            self.records.put(lease)?;
+        }
         let id = first.container.parse()?;
         let made = vsd.add_interface(&id, &interface(lease)?).await?;
         let container = vsd.container(&id).await?;
         let container = container.ok_or_else(|| DoorError::NoAddress(lease.id.clone()))?;
-        held(&container, &made)
+        lease.held = Some(held(&container, &made)?);
+        self.records.put(lease)
     }
 
     /// Puts the container's port into its policy groups.
@@ -209,6 +232,24 @@ impl Door {
             );
         }
         self.noted(lease, |tenant| tenant.is_grouped = true)
+    }
+
+    /// Has the switch call a port's container by its new name. Where it knows no such port, that
+    /// is plugged anew.
+    async fn rename_port(&self, lease: &mut VspLease) -> Result<(), DoorError> {
+        let Some(tenant) = lease.tenant.clone() else {
+            return Ok(());
+        };
+        let uuid = match (&self.vsd, &lease.endpoint) {
+            (None, Some(endpoint)) => endpoint,
+            _ => &tenant.container,
+        };
+        let switch = self.switch.get().await?;
+        match switch.rename(lease.port.as_str(), uuid, &tenant.name).await {
+            Ok(()) => self.noted(lease, |tenant| tenant.is_plugged = true),
+            Err(VrsError::NoEntity { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Plugs the port of a container whose id and name are known.

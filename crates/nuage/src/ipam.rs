@@ -7,17 +7,17 @@ use crate::records::is_there;
 use crate::subnet::same_net;
 use crate::target::{digest, is_same, target};
 use fairlead_libnetwork::protocol::{GATEWAY_TYPE, OfAddress, RequestPool, address};
-use fairlead_store::{VspNetwork, VspState};
+use fairlead_store::{VspNetwork, VspState, VspTarget};
+use fairlead_vsp::vsd::VsdError;
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::{debug, warn};
+use tracing::warn;
 
 /// How long a network may take from its pool to its making.
 const MAKING: Duration = Duration::from_secs(120);
-/// How long giving an address back may keep Docker waiting; it goes on by itself then.
-const GIVING_BACK: Duration = Duration::from_secs(5);
 
 impl Door {
     /// Says what a network gives addresses from: the subnet, as the controller has it.
@@ -39,7 +39,7 @@ impl Door {
             gateway: subnet.gateway.filter(|_| self.settings().gateway_from_vsd),
             ids: Some(subnet.ids),
         };
-        self.refuse_overlap(&pool).await?;
+        self.refuse_overlap(&pool.target, "").await?;
         let id = pool.id()?;
         let data = pool.gateway.map_or_else(
             || json!({}),
@@ -53,9 +53,13 @@ impl Door {
     }
 
     /// A subnet is one network on a host. What Docker has removed meanwhile does not count.
-    async fn refuse_overlap(&self, pool: &Pool) -> Result<(), DoorError> {
+    pub(crate) async fn refuse_overlap(
+        &self,
+        target: &VspTarget,
+        own: &str,
+    ) -> Result<(), DoorError> {
         for network in self.records.networks()? {
-            if !is_same(&network.target, &pool.target) {
+            if network.id == own || !is_same(&network.target, target) {
                 continue;
             }
             if matches!(self.ask_network(&network.id).await, Ok(None)) {
@@ -100,7 +104,7 @@ impl Door {
         let given = match asked {
             _ if call.is_gateway() => gateway(&pool, asked)?,
             // A network that is not made yet has no containers: it is kept from them.
-            Some(asked) if self.pending().contains_key(&call.pool_id) => {
+            Some(asked) if self.is_pending(&call.pool_id).await => {
                 self.keep_back(&pool, asked).await?
             }
             _ => {
@@ -114,7 +118,10 @@ impl Door {
     }
 
     /// Takes an address back. What is not known was given back: a gateway's never was taken.
-    pub(crate) async fn release_address(&self, call: &OfAddress) -> Result<(), DoorError> {
+    pub(crate) async fn release_address(
+        self: &Arc<Self>,
+        call: &OfAddress,
+    ) -> Result<(), DoorError> {
         let Some(address) = asked(&call.address)? else {
             return Ok(());
         };
@@ -138,15 +145,24 @@ impl Door {
                 lease.endpoint
             );
         }
-        let done = tokio::time::timeout(GIVING_BACK, self.take_back(&lease.id)).await;
-        match done {
-            Ok(Ok(())) => {}
-            // It is recorded as leaving, and tried again: Docker can do nothing about it.
-            Ok(Err(error)) => warn!("give {address} back: {error}; it is tried again"),
-            Err(_) => debug!("{address} is on its way back"),
-        }
-        self.wake.notify_one();
+        let door = Arc::clone(self);
+        let give = async move { door.take_back(&lease.id).await };
+        self.within(&format!("give {address} back"), give).await;
         Ok(())
+    }
+
+    /// Whether a pool's network is not made yet. Of two that are alike Docker's calls do not say
+    /// which was made; its engine does.
+    async fn is_pending(&self, id: &str) -> bool {
+        let is_so = || {
+            let pending = self.pending();
+            let since = pending.get(id).map(|(_, since)| since.elapsed());
+            since.is_some_and(|since| since < MAKING)
+        };
+        if is_so() {
+            self.learn_networks().await;
+        }
+        is_so()
     }
 
     /// Keeps an address from containers, for what Docker calls an auxiliary address.
@@ -166,11 +182,20 @@ impl Door {
         let subnet = ids.subnet.parse()?;
         let vsd = self.vsd_for(&pool.target)?;
         let kept = vsd.reserve(&subnet, IpAddr::V4(address), lease.mac).await;
-        if let Err(error) = kept {
-            self.records.remove(&lease.id)?;
-            return Err(error.into());
+        match kept {
+            Ok(_) => Ok(address),
+            Err(error @ VsdError::Refused { .. }) => {
+                self.records.remove(&lease.id)?;
+                // Another host's reservation, or an administrator's, keeps it as well.
+                let others = vsd.reservation(&subnet, IpAddr::V4(address)).await;
+                match matches!(others, Ok(Some(_))) {
+                    true => Ok(address),
+                    false => Err(error.into()),
+                }
+            }
+            // It may be reserved all the same: the record says so until the audit.
+            Err(error) => Err(error.into()),
         }
-        Ok(address)
     }
 }
 
@@ -217,7 +242,6 @@ pub(crate) fn asked(text: &str) -> Result<Option<Ipv4Addr>, DoorError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fairlead_store::VspTarget;
 
     fn pool(gateway: Option<&str>) -> Pool {
         Pool {

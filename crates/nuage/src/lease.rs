@@ -10,7 +10,9 @@ use crate::target::is_same;
 use crate::{ports, random};
 use fairlead_store::{VspHeld, VspLease, VspState, now};
 use fairlead_types::Mac;
-use fairlead_vsp::vsd::{Container, Interface, NewContainer, NewInterface, Vsd, VsdError};
+use fairlead_vsp::vsd::{
+    Container, Interface, NewContainer, NewInterface, Transport, Vsd, VsdError,
+};
 use std::net::{IpAddr, Ipv4Addr};
 use tracing::{debug, info, warn};
 
@@ -34,8 +36,14 @@ impl Door {
     /// Waits until an address that is on its way back has come there: a container which starts
     /// again asks for it at once.
     async fn clear(&self, pool: &Pool, address: Ipv4Addr) -> Result<(), DoorError> {
+        // Docker asks again for what it was not told, or did not hear to be given back: such a
+        // lease is free, and from before this program began or of a container that has ended.
+        let is_free = |lease: &VspLease| {
+            let ended = lease.tenant.is_some() || lease.since < self.began;
+            lease.state == VspState::Held && lease.endpoint.is_none() && ended
+        };
         let is_leaving = |lease: &VspLease| {
-            lease.state == VspState::Leaving
+            (lease.state == VspState::Leaving || is_free(lease))
                 && lease.address == Some(address)
                 && is_same(&lease.target, &pool.target)
         };
@@ -95,8 +103,13 @@ impl Door {
         let made = match self.make(&lease).await {
             // The subnet was made again since.
             Err(DoorError::Vsd(VsdError::Gone { .. })) => {
-                lease.subnet = Some(self.find_subnet(&lease.target).await?.ids);
-                self.make(&lease).await
+                match self.find_subnet(&lease.target).await {
+                    Ok(found) => {
+                        lease.subnet = Some(found.ids);
+                        self.make(&lease).await
+                    }
+                    Err(error) => Err(error),
+                }
             }
             other => other,
         };
@@ -147,6 +160,11 @@ impl Door {
                     | VsdError::NoSuch { .. }
                     | VsdError::Login { .. }
                     | VsdError::Denied { .. }
+                    // Nothing was sent: an earlier lost answer would be told in its place.
+                    | VsdError::Unreachable {
+                        cause: Transport::Connect(_) | Transport::Certificate(_),
+                        ..
+                    }
             )
         );
         if is_refused {
@@ -162,9 +180,24 @@ impl Door {
     /// though another failed; what is gone already is done. The record goes last.
     pub(crate) async fn take_back(&self, id: &str) -> Result<(), DoorError> {
         let _turn = self.turns.at(id).await;
-        let Some(mut lease) = self.records.lease(id)? else {
-            return Ok(());
-        };
+        match self.records.lease(id)? {
+            Some(lease) => self.take_back_now(lease).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same, if nothing has become of it since it was seen; says whether it was done.
+    pub(crate) async fn take_back_as(&self, seen: &VspLease) -> Result<bool, DoorError> {
+        let _turn = self.turns.at(&seen.id).await;
+        match self.records.lease(&seen.id)? {
+            Some(lease) if lease.state == seen.state && lease.endpoint == seen.endpoint => {
+                self.take_back_now(lease).await.map(|()| true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn take_back_now(&self, mut lease: VspLease) -> Result<(), DoorError> {
         let was_kept = lease.state == VspState::Kept;
         if !was_kept && lease.state != VspState::Leaving {
             lease.state = VspState::Leaving;
@@ -179,7 +212,7 @@ impl Door {
             false => self.give_back(&lease).await,
         };
         unplugged.and(given)?;
-        self.records.remove(id)?;
+        self.records.remove(&lease.id)?;
         if let Some(address) = lease.address {
             info!(
                 "{address} of subnet {:?} is given back",
@@ -217,13 +250,35 @@ impl Door {
             other.id != lease.id && other.state == VspState::Held && theirs == Some(&held.container)
         };
         match self.records.leases()?.iter().any(is_shared) {
-            true => vsd.delete_interface(&held.interface.parse()?).await?,
+            true => self.give_interface_back(&vsd, lease, held).await?,
             false => vsd.delete_container(&held.container.parse()?).await?,
         }
         Ok(())
     }
 
-    /// Lets containers have an address again.
+    /// Gives one interface of a container back. Its id need not have been told.
+    async fn give_interface_back(
+        &self,
+        vsd: &Vsd,
+        lease: &VspLease,
+        held: &VspHeld,
+    ) -> Result<(), DoorError> {
+        let own = |interface: &Interface| interface.mac == Some(lease.mac);
+        let id = match held.interface.parse() {
+            Ok(id) => Some(id),
+            Err(_) => {
+                let container = vsd.container(&held.container.parse()?).await?;
+                let mut all = container.into_iter().flat_map(|one| one.interfaces);
+                all.find(own).and_then(|interface| interface.id)
+            }
+        };
+        if let Some(id) = id {
+            vsd.delete_interface(&id).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets containers have an address again. One that is reserved for somebody else stays so.
     async fn free(&self, lease: &VspLease) -> Result<(), DoorError> {
         let (Some(ids), Some(address)) = (&lease.subnet, lease.address) else {
             return Ok(());
@@ -234,7 +289,7 @@ impl Door {
             Err(error) if error.is_gone() => None,
             other => other?,
         };
-        if let Some(kept) = kept {
+        if let Some(kept) = kept.filter(|kept| kept.mac == Some(lease.mac)) {
             vsd.release_reservation(&kept.id).await?;
         }
         Ok(())
@@ -252,7 +307,12 @@ impl Door {
             let vsd = self.vsd_for(&lease.target)?;
             lease.state = VspState::Asked;
             self.records.put(lease)?;
-            vsd.delete_container(&held.container.parse()?).await?;
+            if let Err(error) = vsd.delete_container(&held.container.parse()?).await {
+                lease.held = Some(held);
+                lease.state = VspState::Leaving;
+                self.records.put(lease)?;
+                return Err(error.into());
+            }
             debug!("{} asks again, with {mac}", lease.port);
             *lease = self.ask(lease.clone()).await?;
         }

@@ -8,6 +8,7 @@
 
 mod audit;
 mod cable;
+mod claim;
 mod cli;
 mod door;
 mod endpoint;

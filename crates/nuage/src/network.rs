@@ -6,7 +6,7 @@ use crate::error::{DoorError, short};
 use crate::ipam::{asked, net};
 use crate::pool::Pool;
 use crate::subnet::same_net;
-use crate::target::target;
+use crate::target::{is_same, names_any, target};
 use fairlead_libnetwork::engine::{EngineError, Network};
 use fairlead_libnetwork::protocol::{CreateNetwork, GENERIC, INTERNAL, IpamData};
 use fairlead_store::{VspLease, VspNetwork, VspTarget};
@@ -28,6 +28,8 @@ impl Door {
             return Err(DoorError::V6);
         }
         let data = call.ipv4_data.first().ok_or(DoorError::NoSubnet)?;
+        // Of two that are made at once, the second sees the first.
+        let _turn = self.turns.at("networks").await;
         let generic = options(call.options.get(GENERIC));
         let internal = call.options.get(INTERNAL) == Some(&Value::Bool(true));
         let network = match self.of_pending(data, &generic)? {
@@ -41,7 +43,7 @@ impl Door {
                 internal,
                 ids: pool.ids,
             },
-            None if generic.is_empty() => {
+            None if is_ours(data) && !names_any(&generic) => {
                 // Two pools alike are on their way: the engine says later which it is.
                 debug!("network {} is not told apart yet", short(&call.network_id));
                 return Ok(());
@@ -52,6 +54,7 @@ impl Door {
                     .await?
             }
         };
+        self.refuse_overlap(&network.target, &network.id).await?;
         info!(
             "network {} is subnet {:?} of {:?}",
             short(&network.id),
@@ -67,7 +70,7 @@ impl Door {
         data: &IpamData,
         generic: &BTreeMap<String, String>,
     ) -> Result<Option<Pool>, DoorError> {
-        if !OURS.contains(&data.address_space.as_str()) {
+        if !is_ours(data) {
             return Ok(None);
         }
         let mut pending = self.pending();
@@ -77,7 +80,7 @@ impl Door {
         let ids: Vec<String> = alike.map(|(id, _)| id.clone()).collect();
         match ids.as_slice() {
             [id] => Ok(pending.remove(id).map(|(pool, _)| pool)),
-            [] if generic.is_empty() => Err(DoorError::Missing(
+            [] if !names_any(generic) => Err(DoorError::Missing(
                 "organization, domain, zone, subnet, user".into(),
             )),
             _ => Ok(None),
@@ -128,19 +131,27 @@ impl Door {
         if let Some(known) = self.records.network(id)? {
             return Ok(known);
         }
+        let unknown = || DoorError::UnknownNetwork(short(id).to_owned());
+        let error = match self.ask_network(id).await {
+            Ok(told) => {
+                return self
+                    .learn(&told.ok_or_else(unknown)?)
+                    .await?
+                    .ok_or_else(unknown);
+            }
+            Err(error) => error,
+        };
+        // The engine starts, and tells nothing: of one free lease of that address it is the
+        // network. That is not recorded: another's may be meant as well.
         let leases = match address {
             Some(address) => self.records.with_address(address)?,
             None => Vec::new(),
         };
         let mut free = leases.into_iter().filter(|lease| lease.endpoint.is_none());
-        if let (Some(lease), None) = (free.next(), free.next()) {
-            let network = by_lease(id, lease);
-            self.records.put_network(&network)?;
-            return Ok(network);
+        match (free.next(), free.next()) {
+            (Some(lease), None) => Ok(by_lease(id, lease)),
+            _ => Err(error.into()),
         }
-        let unknown = || DoorError::UnknownNetwork(short(id).to_owned());
-        let told = self.ask_network(id).await?.ok_or_else(unknown)?;
-        self.learn(&told).await?.ok_or_else(unknown)
     }
 
     /// Asks Docker's engine about a network, for no longer than a moment.
@@ -214,12 +225,20 @@ impl Door {
             network.ids = Some(found.ids);
         }
         self.records.put_network(&network)?;
+        // What could not be told apart when it was made is known now.
+        self.pending()
+            .retain(|_, (pool, _)| !is_same(&pool.target, &network.target));
         Ok(Some(network))
     }
 }
 
 /// The spaces of addresses that come from the driver.
 const OURS: [&str; 2] = ["local", "global"];
+
+/// Whether addresses come from the driver; Docker's own spaces are called otherwise.
+fn is_ours(data: &IpamData) -> bool {
+    OURS.contains(&data.address_space.as_str())
+}
 
 fn gateway(data: &IpamData) -> Option<Ipv4Addr> {
     match data.gateway {

@@ -2,6 +2,7 @@
 //! its end.
 
 use crate::audit::Suspects;
+use crate::claim::{self, Claim, ClaimError};
 use crate::cli::{self, Task};
 use crate::door::{Door, Face, Ground};
 use crate::error::DoorError;
@@ -16,9 +17,8 @@ use fairlead_serve::{NO_LIMIT, ServeError, bind};
 use fairlead_store::{BootId, Store};
 use fairlead_types::Root;
 use fairlead_vsp::vrs::VrsError;
-use fairlead_vsp::vsd::{Retries, Vsd, VsdError, VsdSettings};
+use fairlead_vsp::vsd::{Retries, Transport, Vsd, VsdError, VsdSettings};
 use std::ffi::OsString;
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,8 +59,8 @@ enum RunError {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("another {PROGRAM} runs on this host: {} is locked; stop it first", .0.display())]
-    Running(PathBuf),
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
     #[error("start the program's threads: {0}")]
     Threads(io::Error),
     #[error("{key}: {reason}")]
@@ -71,7 +71,7 @@ enum RunError {
 #[must_use]
 pub fn run(program: &Path, arguments: &[OsString], root: &Root) -> ExitCode {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    let beside = program.parent().unwrap_or(Path::new(".")).join(OLD_FILE);
+    let beside = folder_of(program).join(OLD_FILE);
     let default = (name == OLD_NAME).then_some(beside.as_path());
     let task = match cli::read(arguments, default) {
         Ok(task) => task,
@@ -103,6 +103,19 @@ pub fn run(program: &Path, arguments: &[OsString], root: &Root) -> ExitCode {
     }
 }
 
+/// The folder of a program that was called so; one that is called by its name alone is where
+/// the shell finds it.
+fn folder_of(program: &Path) -> PathBuf {
+    let folder = program.parent().unwrap_or(Path::new(""));
+    if !folder.as_os_str().is_empty() {
+        return folder.to_owned();
+    }
+    let searched = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&searched);
+    let found = folders.find(|folder| folder.join(program).is_file());
+    found.unwrap_or_else(|| PathBuf::from("."))
+}
+
 fn check(file: &Path) -> Result<ExitCode, RunError> {
     let (settings, warnings) = Settings::read(file)?;
     for warning in &warnings {
@@ -117,11 +130,19 @@ fn check(file: &Path) -> Result<ExitCode, RunError> {
 
 fn audit(file: &Path, root: &Root) -> Result<ExitCode, RunError> {
     let (settings, _) = Settings::read(file)?;
-    let runtime = threads()?;
-    let report = runtime.block_on(async {
-        let door = open(settings, root)?;
-        Ok::<_, RunError>(door.audit(&mut Suspects::once()).await)
-    })?;
+    let folder = folder(&settings, root);
+    let report = match Claim::take(&folder) {
+        // Only who serves knows which calls are under way.
+        Err(ClaimError::Running(_)) => claim::ask_for_audit(&folder)?,
+        claim => {
+            let _claim = claim?;
+            threads()?.block_on(async {
+                let door = open(settings, root)?;
+                door.forget_asked()?;
+                Ok::<_, RunError>(door.audit(&mut Suspects::once()).await)
+            })?
+        }
+    };
     report
         .removed
         .iter()
@@ -154,7 +175,8 @@ fn serve(file: &Path, name: &str, root: &Root) -> Result<ExitCode, RunError> {
     log.set_file_size(settings.log_file_size);
     warnings.iter().for_each(|warning| warn!("{warning}"));
     info!("{PROGRAM} {} begins: {settings}", env!("CARGO_PKG_VERSION"));
-    let _lock = lock(&settings, root)?;
+    let claim = Claim::take(&folder(&settings, root))?;
+    let folder = claim.folder().to_owned();
     let runtime = threads()?;
     let version = settings.plugin_version;
     let done = runtime.block_on(async {
@@ -163,7 +185,11 @@ fn serve(file: &Path, name: &str, root: &Root) -> Result<ExitCode, RunError> {
         door.forget_asked()?;
         let audit = Arc::new(Notify::new());
         tokio::spawn(follow(Arc::clone(&door)));
-        tokio::spawn(tend(Arc::clone(&door), Arc::clone(&audit)));
+        tokio::spawn(tend(Arc::clone(&door), Arc::clone(&audit), move |report| {
+            if let Err(error) = Claim::tell(&folder, report) {
+                warn!("{error}");
+            }
+        }));
         // Docker waits for the sockets, and may be what the rest is waiting for.
         let sockets = Sockets::open(&door, version)?;
         let ended = tokio::select! {
@@ -179,30 +205,8 @@ fn serve(file: &Path, name: &str, root: &Root) -> Result<ExitCode, RunError> {
         Ok::<_, RunError>(())
     });
     runtime.shutdown_timeout(END);
+    drop(claim);
     done.map(|()| ExitCode::SUCCESS)
-}
-
-/// One program serves a host: its sockets are found by name.
-fn lock(settings: &Settings, root: &Root) -> Result<File, RunError> {
-    let folder = folder(settings, root);
-    let path = folder.join("nuage-libnetwork.lock");
-    let failed = |operation| {
-        let path = path.clone();
-        move |source| RunError::File {
-            operation,
-            path,
-            source,
-        }
-    };
-    std::fs::create_dir_all(&folder).map_err(failed("make the folder of"))?;
-    let mut options = File::options();
-    let file = options.create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(failed("open"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RunError::Running(path)),
-        Err(TryLockError::Error(source)) => Err(failed("lock")(source)),
-    }
 }
 
 /// Where the host's records are: with those of everything else here, unless it is said.
@@ -271,10 +275,16 @@ async fn log_in(door: &Door) -> Result<(), RunError> {
     };
     match vsd.login().await {
         Ok(me) => info!("logged in as {} of {}", me.user, me.enterprise_name),
-        Err(error) if error.is_unreachable() => {
-            warn!("{error}; networks and containers cannot be made until it answers");
-        }
-        Err(error) => return Err(DoorError::from(error).into()),
+        // What waiting does not mend is told at once; anything else may come right.
+        Err(
+            error @ (VsdError::Login { .. }
+            | VsdError::Setting { .. }
+            | VsdError::Unreachable {
+                cause: Transport::Certificate(_),
+                ..
+            }),
+        ) => return Err(DoorError::from(error).into()),
+        Err(error) => warn!("{error}; networks and containers cannot be made until it answers"),
     }
     Ok(())
 }
@@ -283,10 +293,8 @@ async fn log_in(door: &Door) -> Result<(), RunError> {
 async fn find_switch(door: &Door) -> Result<(), RunError> {
     match door.switch.mark().await {
         Ok(mark) => info!("this host is {mark}"),
-        Err(DoorError::Vrs(error @ VrsError::Connect { .. })) => {
-            warn!("{error}; containers cannot be made until it answers");
-        }
-        Err(error) => return Err(error.into()),
+        Err(error @ DoorError::Vrs(VrsError::NoVrs { .. })) => return Err(error.into()),
+        Err(error) => warn!("{error}; containers cannot be made until that is mended"),
     }
     Ok(())
 }
@@ -367,8 +375,10 @@ fn reread(file: &Path, door: &Door, log: &LogHandle) {
     };
     let old = door.settings();
     let changes = old.changed(&new);
-    if let (Some(vsd), Some(part)) = (&door.vsd, &new.vsd) {
-        let changed = vsd_settings(part, &new)
+    let mut own = Settings::clone(&old);
+    own.take_live(&new);
+    if let (Some(vsd), Some(part)) = (&door.vsd, &own.vsd) {
+        let changed = vsd_settings(part, &own)
             .map_err(|error| error.to_string())
             .and_then(|own| vsd.change(own).map_err(|error: VsdError| error.to_string()));
         if let Err(error) = changed {
@@ -388,7 +398,5 @@ fn reread(file: &Path, door: &Door, log: &LogHandle) {
         "settings are read again: {} changed",
         changes.live.join(", ")
     );
-    let mut own = Settings::clone(&old);
-    own.take_live(&new);
     door.set_settings(own);
 }

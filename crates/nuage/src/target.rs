@@ -48,6 +48,11 @@ pub(crate) fn target(options: &BTreeMap<String, String>) -> Result<VspTarget, Do
     })
 }
 
+/// Whether options say anything of a subnet.
+pub(crate) fn names_any(options: &BTreeMap<String, String>) -> bool {
+    KNOWN.into_iter().any(|key| options.contains_key(key))
+}
+
 /// Whether two are one subnet, whoever asks for it.
 pub(crate) fn is_same(one: &VspTarget, other: &VspTarget) -> bool {
     let names = |target: &VspTarget| {

@@ -1,7 +1,7 @@
 //! What is done without being asked for: leases that could not be given back are tried again,
 //! and now and then everything is compared with everything.
 
-use crate::audit::Suspects;
+use crate::audit::{Report, Suspects};
 use crate::door::Door;
 use crate::error::DoorError;
 use fairlead_store::VspState;
@@ -21,8 +21,13 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// So many at once.
 const AT_ONCE: usize = 8;
 
-/// Tends for ever; `audit` is told when somebody wants an audit now.
-pub(crate) async fn tend(door: Arc<Door>, audit: Arc<Notify>) {
+/// Tends for ever; `audit` is told when somebody wants an audit now, and `report` gets what came
+/// of that.
+pub(crate) async fn tend(
+    door: Arc<Door>,
+    audit: Arc<Notify>,
+    report: impl Fn(&Report) + Send + Sync,
+) {
     let mut rests: BTreeMap<String, (Instant, Duration)> = BTreeMap::new();
     let mut suspects = Suspects::default();
     let mut next_audit = Instant::now();
@@ -35,9 +40,14 @@ pub(crate) async fn tend(door: Arc<Door>, audit: Arc<Notify>) {
         if let Err(error) = give_back(&door, &mut rests).await {
             warn!("{error}");
         }
-        if asked || Instant::now() >= next_audit {
-            let report = door.audit(&mut suspects).await;
-            report.tell(asked);
+        if asked {
+            // Who asks wants it done now. Everything is looked at once more before it goes.
+            let asked = door.audit(&mut Suspects::once()).await;
+            asked.tell(true);
+            report(&asked);
+            next_audit = Instant::now() + door.settings().audit_interval;
+        } else if Instant::now() >= next_audit {
+            door.audit(&mut suspects).await.tell(false);
             next_audit = Instant::now() + door.settings().audit_interval;
         }
     }

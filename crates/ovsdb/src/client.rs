@@ -177,7 +177,11 @@ impl Client {
         let params: Json = first
             .chain(operations.iter().map(Operation::encode))
             .collect();
-        let (answer, endpoint) = self.call("transact", params, false).await?;
+        // What only reads may be asked twice.
+        let reads = operations
+            .iter()
+            .all(|operation| operation.verb() == "select");
+        let (answer, endpoint) = self.call("transact", params, reads).await?;
         result::decode(&endpoint, database, operations, &answer)
     }
 

@@ -15,6 +15,11 @@ fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     text.filter(|text| !text.is_empty())
 }
 
+/// A name without the slash that the API puts before it.
+fn name(text: &str) -> &str {
+    text.strip_prefix('/').unwrap_or(text)
+}
+
 /// One place of a container on a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -58,6 +63,8 @@ pub enum State {
 pub struct Listed {
     /// Its id.
     pub id: String,
+    /// Its name.
+    pub name: String,
     /// The engine's word for how far it is.
     state: String,
     /// When it was made, in seconds since 1970.
@@ -71,6 +78,7 @@ impl Listed {
     pub fn of(value: &Value) -> Option<Self> {
         Some(Self {
             id: text(value, "/Id")?.to_owned(),
+            name: name(text(value, "/Names/0").unwrap_or_default()).to_owned(),
             state: text(value, "/State").unwrap_or_default().to_owned(),
             created: value.get("Created").and_then(Value::as_u64).unwrap_or(0),
             places: places(value),
@@ -105,8 +113,7 @@ impl Inspected {
 
     /// Without the slash that the API puts before it.
     pub fn name(&self) -> &str {
-        let name = text(&self.0, "/Name").unwrap_or_default();
-        name.strip_prefix('/').unwrap_or(name)
+        name(text(&self.0, "/Name").unwrap_or_default())
     }
 
     /// The value of a label, if it is not empty.

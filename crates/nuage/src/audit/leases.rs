@@ -1,10 +1,10 @@
 //! The audit of what is recorded: is it still somebody's, and is all of it there?
 
-use super::{Plugged, Report, Seen, Suspects, is_young};
+use super::{Plugged, Report, Seen, Suspects};
 use crate::door::Door;
 use crate::error::DoorError;
 use crate::target::is_same;
-use fairlead_store::{VspLease, VspState};
+use fairlead_store::{VspLease, VspState, VspTenant};
 use tracing::debug;
 
 impl Door {
@@ -22,6 +22,8 @@ impl Door {
             let is_used = match (lease.state, &lease.endpoint) {
                 // It is tried again by itself.
                 (VspState::Leaving, _) => continue,
+                // Its call is under way.
+                (VspState::Asked, _) => continue,
                 (VspState::Kept, _) => networks
                     .iter()
                     .any(|network| is_same(&network.target, &lease.target)),
@@ -34,12 +36,13 @@ impl Door {
                 done.unwrap_or_else(|error| report.failed(&text, &error));
                 continue;
             }
-            if is_young(lease) || !suspects.is_certain(format!("lease {}", lease.id)) {
+            if seen.is_young(lease) || !suspects.is_certain(format!("lease {}", lease.id)) {
                 debug!("{text} has no container at this moment");
                 continue;
             }
-            match self.take_back(&lease.id).await {
-                Ok(()) => report.removed.push(format!("{text}: it has no container")),
+            match self.take_back_as(lease).await {
+                Ok(false) => {}
+                Ok(true) => report.removed.push(format!("{text}: it has no container")),
                 Err(error) => report.failed(&text, &error),
             }
         }
@@ -53,55 +56,67 @@ impl Door {
         suspects: &mut Suspects,
         report: &mut Report,
     ) -> Result<(), DoorError> {
-        if lease.state != VspState::Held || is_young(lease) {
+        // What is on its way up lacks nothing yet; what has been up does.
+        let tenant = lease.tenant.as_ref();
+        let is_up = tenant.is_some_and(VspTenant::is_done);
+        if lease.state != VspState::Held || (seen.is_young(lease) && !is_up) {
             return Ok(());
         }
         let text = told(lease);
         if let (Some(all), Some(held)) = (&seen.held, &lease.held) {
             let is_there = all.iter().any(|one| one.id.as_str() == held.container);
-            if !is_there && suspects.is_certain(format!("held {}", lease.id)) {
-                self.ask_again(&lease.id).await?;
+            if !is_there
+                && suspects.is_certain(format!("held {}", lease.id))
+                && self.ask_again(lease).await?
+            {
                 report.repaired.push(format!("{text} at the controller"));
+                if let Some(tenant) = tenant {
+                    self.identify(&tenant.container).await?;
+                }
             }
         }
-        let is_plugged = lease
-            .tenant
-            .as_ref()
-            .is_some_and(|tenant| tenant.is_plugged);
+        let is_plugged = tenant.is_some_and(|tenant| tenant.is_plugged);
         if let Some(all) = seen.plugged.as_ref().filter(|_| is_plugged) {
             let whole = |port: &Plugged| port.on_bridge && port.has_row && port.has_entity;
             if !all.get(lease.port.as_str()).is_some_and(whole) {
-                self.plug_again(&lease.id).await?;
+                self.plug_again(lease).await?;
                 report.repaired.push(format!("{text} at the switch"));
             }
         }
         Ok(())
     }
 
-    /// Has the controller know a lease that it knows no more.
-    async fn ask_again(&self, id: &str) -> Result<(), DoorError> {
-        let _turn = self.turns.at(id).await;
-        let lease = self.records.lease(id)?;
-        let Some(mut lease) = lease.filter(|lease| lease.state == VspState::Held) else {
-            return Ok(());
+    /// Has the controller know a lease that it knows no more; false if it does after all.
+    async fn ask_again(&self, seen: &VspLease) -> Result<bool, DoorError> {
+        let _turn = self.turns.at(&seen.id).await;
+        let lease = self.records.lease(&seen.id)?;
+        let Some(mut lease) = lease.filter(|lease| is_as(lease, seen)) else {
+            return Ok(false);
         };
+        // It may have been made after all were listed.
+        if let Some(held) = &lease.held {
+            let vsd = self.vsd_for(&lease.target)?;
+            if vsd.container(&held.container.parse()?).await?.is_some() {
+                return Ok(false);
+            }
+        }
         lease.held = None;
         if let Some(tenant) = &mut lease.tenant {
             tenant.is_named = false;
             tenant.is_grouped = false;
             tenant.is_plugged = false;
         }
-        self.records.put(&lease)?;
+        // Recorded when it is so: until then it counts as missing.
         let asked = self.ask_as_it_is(lease).await?;
         debug!("{} is held again", asked.port);
-        Ok(())
+        Ok(true)
     }
 
     /// Has the switch know a port that it knows no more.
-    async fn plug_again(&self, id: &str) -> Result<(), DoorError> {
-        let _turn = self.turns.at(id).await;
-        let lease = self.records.lease(id)?;
-        let Some(mut lease) = lease.filter(|lease| lease.state == VspState::Held) else {
+    async fn plug_again(&self, seen: &VspLease) -> Result<(), DoorError> {
+        let _turn = self.turns.at(&seen.id).await;
+        let lease = self.records.lease(&seen.id)?;
+        let Some(mut lease) = lease.filter(|lease| is_as(lease, seen)) else {
             return Ok(());
         };
         if let Some(tenant) = &mut lease.tenant {
@@ -109,6 +124,11 @@ impl Door {
         }
         self.plug_named(&mut lease).await
     }
+}
+
+/// Whether a lease is as far as it was, and another's by no means.
+fn is_as(lease: &VspLease, seen: &VspLease) -> bool {
+    lease.state == seen.state && lease.endpoint == seen.endpoint
 }
 
 /// A lease in words.

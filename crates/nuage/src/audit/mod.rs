@@ -9,9 +9,10 @@ use crate::cable;
 use crate::door::Door;
 use crate::error::DoorError;
 use crate::ports;
-use fairlead_libnetwork::engine::Listed;
+use fairlead_libnetwork::engine::{Listed, State};
 use fairlead_store::{VspLease, now};
 use fairlead_vsp::vsd::Container;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use tracing::{debug, info, warn};
@@ -57,7 +58,7 @@ impl Suspects {
 }
 
 /// What an audit found and did.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// What was taken away.
     pub(crate) removed: Vec<String>,
@@ -114,6 +115,8 @@ struct Plugged {
 
 /// Everything that was seen, each by whom it was asked of; none where that did not answer.
 pub(crate) struct Seen {
+    /// When it was begun to look, in seconds since 1970.
+    begun: u64,
     /// Docker's containers.
     containers: Vec<Listed>,
     /// The endpoints of its networks, those of lost containers among them.
@@ -170,6 +173,7 @@ impl Door {
     }
 
     async fn see(&self, report: &mut Report) -> Result<Seen, DoorError> {
+        let begun = now();
         let mut endpoints = BTreeSet::new();
         for network in self.engine.networks().await? {
             if let Some(network) = self.engine.network(network.id()).await? {
@@ -177,7 +181,12 @@ impl Door {
             }
         }
         let containers = self.engine.containers().await?;
-        let places = containers.iter().flat_map(|listed| &listed.places);
+        // One that has ended may still show the endpoint that it had; of those that start now the
+        // networks tell.
+        let live = containers
+            .iter()
+            .filter(|one| one.state(begun) != State::Stopped);
+        let places = live.flat_map(|listed| &listed.places);
         endpoints.extend(places.filter_map(|place| place.endpoint.clone()));
         let held = self.all_held().await;
         let held = held.unwrap_or_else(|error| {
@@ -191,6 +200,7 @@ impl Door {
         let mut links: BTreeSet<String> = cable::names()?.into_iter().collect();
         links.retain(|name| ports::is_ours(name));
         Ok(Seen {
+            begun,
             containers,
             endpoints,
             held,
@@ -201,9 +211,12 @@ impl Door {
     }
 }
 
-/// Whether a lease is so young that its call may be under way.
-fn is_young(lease: &VspLease) -> bool {
-    now().saturating_sub(lease.since) < YOUNG
+impl Seen {
+    /// Whether a lease was so young, when it was begun to look, that its call may have been under
+    /// way.
+    fn is_young(&self, lease: &VspLease) -> bool {
+        self.begun.saturating_sub(lease.since) < YOUNG
+    }
 }
 
 #[cfg(test)]

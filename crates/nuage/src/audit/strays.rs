@@ -7,7 +7,7 @@ use crate::error::{DoorError, short};
 use crate::lease::held;
 use crate::ports;
 use crate::random;
-use fairlead_libnetwork::engine::Place;
+use fairlead_libnetwork::engine::{Inspected, Place};
 use fairlead_store::{VspLease, VspState, now};
 use fairlead_types::IfName;
 use fairlead_vsp::vsd::{Container, Interface};
@@ -29,7 +29,11 @@ impl Door {
         // Taken over first: their ports and links are nobody's until then.
         let mut adopted = BTreeSet::new();
         for container in seen.held.iter().flatten() {
-            if seen.leases.iter().any(|lease| is_of(container, lease)) {
+            if seen
+                .leases
+                .iter()
+                .any(|lease| is_of(container, lease, seen))
+            {
                 continue;
             }
             let done = self
@@ -37,15 +41,24 @@ impl Door {
                 .await;
             match done {
                 Ok(ports) => adopted.extend(ports),
-                Err(error) => report.failed(&format!("container {}", container.name), &error),
+                Err(error) => {
+                    // Whose they are is not known: they stay.
+                    let names = container.interfaces.iter();
+                    adopted.extend(names.map(|interface| interface.name.clone()));
+                    report.failed(&format!("container {}", container.name), &error);
+                }
             }
+        }
+        if seen.held.is_none() && self.vsd.is_some() {
+            // The controller may know whose the other ports are.
+            return;
         }
         let is_known = |name: &str| known.contains(name) || adopted.contains(name);
         for name in seen.plugged.iter().flat_map(|all| all.keys()) {
             if !ports::is_ours(name) || is_known(name) {
                 continue;
             }
-            if suspects.is_certain(format!("port {name}")) {
+            if suspects.is_certain(format!("port {name}")) && !self.has_lease(name) {
                 match self.unplug_port(name).await {
                     Ok(()) => report.removed.push(format!("port {name} of the switch")),
                     Err(error) => report.failed(name, &error),
@@ -58,7 +71,10 @@ impl Door {
             .filter(|link| link.ends_with("-1") && !is_known(link))
         {
             // Without the switch's answer nobody knows whose it is.
-            if seen.plugged.is_some() && suspects.is_certain(format!("link {link}")) {
+            if seen.plugged.is_some()
+                && suspects.is_certain(format!("link {link}"))
+                && !self.has_lease(link)
+            {
                 let name = IfName::new(link.clone()).map_err(DoorError::from);
                 match name.and_then(|name| cable::remove(&name)) {
                     Ok(()) => report.removed.push(format!("link {link}")),
@@ -66,6 +82,13 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// Whether a port has got a lease since it was seen. What cannot be read counts as one.
+    fn has_lease(&self, port: &str) -> bool {
+        let leases = self.records.leases();
+        let is_its = |all: Vec<VspLease>| all.iter().any(|lease| lease.port.as_str() == port);
+        leases.map_or(true, is_its)
     }
 
     /// What the controller has of this host without a record: a container of Docker's that runs
@@ -80,8 +103,13 @@ impl Door {
         let mut ports = Vec::new();
         for interface in &container.interfaces {
             if let Some((id, place)) = place_of(interface, seen) {
-                self.take_over(container, interface, place).await?;
                 ports.push(interface.name.clone());
+                if !self.is_still_its(container, id, place).await? {
+                    continue;
+                }
+                self.take_over(container, interface, place).await?;
+                let told = self.identify(id).await;
+                told.unwrap_or_else(|error| report.failed(&interface.name, &error));
                 report.repaired.push(format!(
                     "the record of {} (container {})",
                     interface.name,
@@ -99,6 +127,27 @@ impl Door {
                 .push(format!("container {} of the controller", container.name));
         }
         Ok(ports)
+    }
+
+    /// Whether what the controller has is a container's now: each was listed at its own moment,
+    /// and the container may have given it back since.
+    async fn is_still_its(
+        &self,
+        container: &Container,
+        id: &str,
+        place: &Place,
+    ) -> Result<bool, DoorError> {
+        let found = self.engine.container(id).await?;
+        let is_there = |found: Inspected| {
+            let mut places = found.places().into_iter();
+            found.is_running() && places.any(|now| now.endpoint == place.endpoint)
+        };
+        if !found.is_some_and(is_there) {
+            return Ok(false);
+        }
+        let is_held = self.vsd()?.container(&container.id).await?.is_some();
+        let endpoint = place.endpoint.as_deref().unwrap_or_default();
+        Ok(is_held && self.records.of_endpoint(endpoint)?.is_none())
     }
 
     /// Records a lease that was lost with the records.
@@ -138,10 +187,14 @@ impl Door {
     }
 }
 
-/// Whether a lease has that container.
-fn is_of(container: &Container, lease: &VspLease) -> bool {
-    let held = lease.held.as_ref();
-    lease.id == container.uuid || held.is_some_and(|held| held.container == container.id.as_str())
+/// Whether a lease has that container. One that was made twice under a lease's id, by a request
+/// that nobody waited for any more, is nobody's as long as the other is there.
+fn is_of(container: &Container, lease: &VspLease, seen: &Seen) -> bool {
+    let Some(held) = &lease.held else {
+        return lease.id == container.uuid;
+    };
+    let is_it = |one: &Container| held.container == one.id.as_str();
+    is_it(container) || (lease.id == container.uuid && !seen.held.iter().flatten().any(is_it))
 }
 
 /// The container of Docker's that has an interface's addresses, and its place.

@@ -213,6 +213,9 @@ pub enum Warning {
         "whoever answers as the VSD is believed, and told the password: set vsdinsecure to false, and vsdcafile"
     )]
     Unverified,
+    /// Nothing is encrypted.
+    #[error("url begins with http: the password is sent for everybody to read; use https")]
+    Clear,
 }
 
 fn hint(nearest: Option<&str>) -> String {

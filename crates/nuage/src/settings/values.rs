@@ -253,6 +253,9 @@ impl Values {
         if insecure && url.starts_with("https:") {
             self.warn(Warning::Unverified);
         }
+        if url.starts_with("http:") {
+            self.warn(Warning::Clear);
+        }
         Some(Vsd {
             url,
             username,

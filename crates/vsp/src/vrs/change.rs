@@ -47,8 +47,8 @@ impl Vrs {
         )
     }
 
-    /// Reads, plans and does; again if what was read was no longer so. The error of a
-    /// transaction that may have happened is given on: whoever called may call again.
+    /// Reads, plans and does; again if what was read was no longer so, or if the answer was
+    /// lost: what was done is then read, and not done twice.
     pub(super) async fn change(
         &self,
         doing: &'static str,
@@ -70,7 +70,8 @@ impl Vrs {
             };
             match error.stale() {
                 Some(0) if change.on_bridge => return Err(self.no_bridge()),
-                Some(_) => continue,
+                Some(_) => {}
+                None if error.may_have_happened() => {}
                 None => return Err(error),
             }
         }

@@ -30,6 +30,12 @@ impl Call {
             }
             (objects, whole) = self.reading(path, filter).await?;
         }
+        if !whole {
+            return Err(nonsense(
+                &self.at,
+                format!("the list changed in each of {READINGS} readings"),
+            ));
+        }
         objects
             .into_iter()
             .map(|object| read(&self.at, object))

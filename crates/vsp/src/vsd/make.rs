@@ -27,22 +27,23 @@ impl Call {
         making: &M,
     ) -> Result<M::Made, VsdError> {
         let mut pace = self.pace();
-        let mut doubtful = false;
+        // The first answer that was lost: what it made may be there, whatever is said later.
+        let mut doubt: Option<VsdError> = None;
         loop {
             let failure = match self.attempt(request).await {
-                Ok(reply) => return self.made(&reply, making, doubtful).await,
+                Ok(reply) => return self.made(&reply, making, doubt).await,
                 Err(failure) => failure,
             };
             let more = failure.again != Again::Never && pace.again(&failure).await;
             if failure.again == Again::Doubtful {
-                doubtful = true;
                 match making.found(self).await {
                     Ok(Some(made)) => return Ok(made),
                     Ok(None) if more => {}
                     _ => return Err(failure.error),
                 }
+                doubt.get_or_insert(failure.error);
             } else if !more {
-                return Err(failure.error);
+                return Err(doubt.unwrap_or(failure.error));
             }
         }
     }
@@ -53,7 +54,7 @@ impl Call {
         &self,
         reply: &Reply,
         making: &M,
-        doubtful: bool,
+        doubt: Option<VsdError>,
     ) -> Result<M::Made, VsdError> {
         let (error, look) = if reply.is_done() {
             match reply
@@ -65,14 +66,20 @@ impl Call {
             }
         } else {
             let error = reply.refusal(&self.at);
-            let look = doubtful || error.is_taken();
+            let look = doubt.is_some() || error.is_taken();
             (error, look)
         };
-        if look && let Ok(Some(made)) = making.found(self).await {
-            tracing::info!("{error}; it is there, and ours");
-            return Ok(made);
+        if !look {
+            return Err(error);
         }
-        Err(error)
+        match making.found(self).await {
+            Ok(Some(made)) => {
+                tracing::info!("{error}; it is there, and ours");
+                Ok(made)
+            }
+            Ok(None) => Err(error),
+            Err(_) => Err(doubt.unwrap_or(error)),
+        }
     }
 
     /// Changes an object. That there is nothing to change is as good.
