@@ -23,6 +23,7 @@ pub struct Vsd {
     /// The process.
     pub daemon: Daemon,
     control: PathBuf,
+    address: String,
 }
 
 impl Vsd {
@@ -46,13 +47,23 @@ impl Vsd {
     #[must_use]
     #[track_caller]
     pub fn start_with(node: &Node, seed: &Value, options: &str) -> Self {
+        Self::start_at(node, seed, ADDRESS, options)
+    }
+
+    /// The same at another `ADDRESS:PORT` of the node, for others to reach.
+    ///
+    /// # Panics
+    /// With its log, if it does not listen within the test's patience.
+    #[must_use]
+    #[track_caller]
+    pub fn start_at(node: &Node, seed: &Value, address: &str, options: &str) -> Self {
         // What an earlier one has left would be taken for this one's.
         node.run(&format!("rm -rf {DIR}"));
         let seed_file = format!("{DIR}/seed.json");
         node.write(&seed_file, &seed.to_string());
         let mut command = node.command(built_binary("vsd-simulator"));
         command
-            .args(["--listen", ADDRESS, "--seed", &seed_file])
+            .args(["--listen", address, "--seed", &seed_file])
             .args(["--control", &format!("{DIR}/control.sock")])
             .args(options.split_whitespace());
         if !options.split_whitespace().any(|word| word == "--plain") {
@@ -62,11 +73,12 @@ impl Vsd {
         let mut vsd = Self {
             daemon: Daemon::start(&command, "VSD simulator", &log),
             control: node.path(&format!("{DIR}/control.sock")),
+            address: address.to_owned(),
         };
         eventually(patience(), || {
             let log = vsd.daemon.log();
             let ended = vsd.daemon.ended();
-            match log.lines().any(|line| line.ends_with(ADDRESS)) {
+            match log.lines().any(|line| line.ends_with(address)) {
                 true => Ok(()),
                 false => Err((ended, log)),
             }
@@ -78,7 +90,7 @@ impl Vsd {
     #[must_use]
     pub fn url(&self) -> String {
         let log = self.daemon.log();
-        let url = log.lines().find(|line| line.ends_with(ADDRESS));
+        let url = log.lines().find(|line| line.ends_with(&self.address));
         url.unwrap_or_default().to_owned()
     }
 

@@ -1,6 +1,8 @@
 //! Docker networks on an SDN controller: real engines, a real Open vSwitch with the tables of
 //! VRS, and the VSD in small that Nuage's own client is content with.
 
+#[path = "nuage/addresses.rs"]
+mod addresses;
 #[path = "nuage/audit.rs"]
 mod audit;
 #[path = "nuage/case.rs"]
@@ -11,6 +13,8 @@ mod containers;
 mod documents;
 #[path = "nuage/faults.rs"]
 mod faults;
+#[path = "nuage/first.rs"]
+mod first;
 #[path = "nuage/global.rs"]
 mod global;
 #[path = "nuage/many.rs"]
@@ -19,5 +23,7 @@ mod many;
 mod names;
 #[path = "nuage/program.rs"]
 mod program;
+#[path = "nuage/protocol.rs"]
+mod protocol;
 #[path = "nuage/restart.rs"]
 mod restart;

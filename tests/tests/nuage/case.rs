@@ -12,6 +12,9 @@ use fairlead_tests::{
 /// The file of settings, where document 004 has it.
 pub(crate) const FILE: &str = "/etc/default/nuage-libnetwork.yaml";
 
+/// The drivers' program, told its file.
+pub(crate) const PROGRAM: &str = "nuage-libnetwork -config";
+
 /// As document 004 has it for one host, and where the certificate is.
 pub(crate) const SETTINGS: &str = r#"
 vrssocketfile:    "/var/run/openvswitch/db.sock"
@@ -180,13 +183,61 @@ impl Case {
     /// them by their ids.
     #[track_caller]
     pub(crate) fn is_up(&self, count: usize) {
-        eventually(patience(), || {
+        eventually(patience() * 4, || {
             let told = self.disagreement(count);
             match told.is_empty() {
                 true => Ok(()),
                 false => Err(format!("{told:#?}\n{}", tail(&self.log()))),
             }
         });
+    }
+
+    /// Nothing is left of any container: no port, link, row, vport or lease.
+    #[track_caller]
+    pub(crate) fn is_empty(&self) {
+        eventually(patience() * 4, || {
+            let mut told = self.disagreement(0);
+            let left = [
+                ("containers", self.vsd.state("containers")),
+                ("vports", self.vsd.state("vports")),
+                ("leases", self.leases()),
+            ];
+            let left = left.iter().filter(|(_, all)| !all.is_empty());
+            told.extend(left.map(|(what, all)| format!("{what}: {all:?}")));
+            match told.is_empty() {
+                true => Ok(()),
+                false => Err(format!("{told:#?}\n{}", tail(&self.log()))),
+            }
+        });
+    }
+
+    /// What the host has recorded.
+    pub(crate) fn leases(&self) -> Vec<Value> {
+        let listed = self.node.sh("fairlead nuage ls -o json").json();
+        listed.as_array().unwrap().clone()
+    }
+
+    /// An audit by the command line; it must find no problem.
+    #[track_caller]
+    pub(crate) fn audit(&self) -> String {
+        self.node.sh(&format!("{PROGRAM} {FILE} -audit")).done()
+    }
+
+    /// Names of containers that are started at once.
+    pub(crate) fn names(count: usize) -> Vec<String> {
+        (0..count).map(|at| format!("box{at}")).collect()
+    }
+
+    /// Starts containers on the documents' network, many at a time.
+    #[track_caller]
+    pub(crate) fn run_all(&self, names: &[String], options: &str) {
+        let line = |name: &String| {
+            format!(
+                "run -d --name {name} --stop-signal KILL --net MyNet {options} busybox sleep 100000"
+            )
+        };
+        let lines: Vec<String> = names.iter().map(line).collect();
+        self.docker.at_once(&self.node, &lines);
     }
 
     /// Where Docker, the controller, the switch and the kernel do not agree on so many
