@@ -61,6 +61,13 @@ pub fn known(method: &str) -> Result<&'static str, CallError> {
 /// # Errors
 /// [`CallError::Request`], with the place in the request.
 pub fn read<T: DeserializeOwned>(method: &str, body: &[u8]) -> Result<T, CallError> {
+    // Docker of 20.10 asks again without a body where a driver ended in the middle of a call.
+    if body.is_empty() {
+        return Err(CallError::Request {
+            method: method.to_owned(),
+            reason: "it is empty, as after a driver that was lost meanwhile; try again".to_owned(),
+        });
+    }
     let mut text = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut text).map_err(|error| CallError::Request {
         method: method.to_owned(),

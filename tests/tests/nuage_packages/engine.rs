@@ -119,7 +119,9 @@ fn is_run(plan: DockerPlan, line: &str) {
     // It stays, though neither switch nor controller is there.
     let told = || fs::read_to_string(case.node.path(LOG)).unwrap_or_default();
     let socket = case.node.path("/run/docker/plugins/nuage.sock");
-    eventually(patience(), || socket.exists().then_some(()).ok_or_else(told));
+    eventually(patience(), || {
+        socket.exists().then_some(()).ok_or_else(told)
+    });
     assert_eq!(
         case.docker(&format!(
             "inspect -f '{{{{.Path}}}} {{{{.State.Running}}}}' {id}"

@@ -28,7 +28,10 @@ impl Call {
             if whole {
                 break;
             }
-            (objects, whole) = self.reading(path, filter).await?;
+            let (again, is_whole) = self.reading(path, filter).await?;
+            // Where nothing moves, it is the count that is wrong.
+            whole = is_whole || ids(&again) == ids(&objects);
+            objects = again;
         }
         if !whole {
             return Err(nonsense(
@@ -81,4 +84,9 @@ impl Call {
             format!("a list of more than {PAGES} pages"),
         ))
     }
+}
+
+fn ids(objects: &[Value]) -> HashSet<&str> {
+    let ids = objects.iter().map(|object| object.get("ID"));
+    ids.filter_map(|id| id.and_then(Value::as_str)).collect()
 }
