@@ -17,6 +17,8 @@ mod faults;
 mod first;
 #[path = "nuage/global.rs"]
 mod global;
+#[path = "nuage/managed.rs"]
+mod managed;
 #[path = "nuage/many.rs"]
 mod many;
 #[path = "nuage/names.rs"]

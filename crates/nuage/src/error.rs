@@ -80,6 +80,14 @@ pub enum DoorError {
     /// A text that is no address.
     #[error("{0:?} is no address of version 4")]
     Address(String),
+    /// An address of another subnet.
+    #[error("address {address} is not in {net}")]
+    Outside {
+        /// The address.
+        address: Ipv4Addr,
+        /// The subnet.
+        net: Ipv4Net,
+    },
     /// A subnet that is not the controller's.
     #[error("subnet {name:?} is {net} at the controller, not {asked}: give --subnet {net}")]
     OtherSubnet {

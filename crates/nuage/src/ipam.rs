@@ -168,10 +168,8 @@ impl Door {
     /// Keeps an address from containers, for what Docker calls an auxiliary address.
     async fn keep_back(&self, pool: &Pool, address: Ipv4Addr) -> Result<Ipv4Addr, DoorError> {
         if !pool.net.contains(&address) {
-            return Err(DoorError::Address(format!(
-                "{address} is not in {}: it",
-                pool.net
-            )));
+            let net = pool.net;
+            return Err(DoorError::Outside { address, net });
         }
         let mut lease = self.new_lease(pool, Some(address), None)?;
         lease.state = VspState::Kept;

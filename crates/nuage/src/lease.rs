@@ -27,6 +27,8 @@ impl Door {
         if let Some(address) = address {
             self.clear(pool, address).await?;
         }
+        // Without the switch nothing can be asked for: then nothing is left behind either.
+        self.switch.mark().await?;
         let lease = self.new_lease(pool, address, mac)?;
         self.records.put(&lease)?;
         let _turn = self.turns.at(&lease.id).await;

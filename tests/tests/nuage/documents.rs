@@ -141,6 +141,32 @@ fn the_session_of_document_004() {
     }
 }
 
+/// `docker run -it --net MyNet nginx /bin/bash`, as both documents type it, at a terminal. The
+/// image is one of that name with a shell of that name.
+#[test]
+fn a_container_is_started_as_the_documents_type_it() {
+    let case = Case::new();
+    case.create();
+    case.docker("create --name made busybox true");
+    case.node
+        .write("/run/bash", "#!/bin/sh\nexec /bin/sh \"$@\"\n");
+    case.node.run("chmod 755 /run/bash");
+    case.docker("cp /run/bash made:/bin/bash");
+    case.docker("commit made nginx");
+    case.docker("rm made");
+    case.node
+        .write("/run/typed", "ip addr show eth0; ip route\nexit\n");
+    let client = case.docker.client(Docker::SOCKET);
+    let line = format!("{client} run -it --net MyNet nginx /bin/bash");
+    let ran = case
+        .node
+        .sh(&format!("script -qec '{line}' /dev/null </run/typed"));
+    for words in ["inet 10.21.59.", "default via 10.21.59.1 dev eth0"] {
+        assert!(ran.stdout.contains(words), "{ran:?}");
+    }
+    case.is_up(0);
+}
+
 #[test]
 fn packets_of_two_containers_pass_the_bridge_of_the_switch() {
     let case = Case::new();
