@@ -6,7 +6,7 @@ use crate::view::View;
 use axum::body::Bytes;
 use fairlead_attach::Node;
 use fairlead_cluster::Cluster;
-use fairlead_libnetwork::{CallError, Driver, Refusal, answer, calls, read};
+use fairlead_libnetwork::{Driver, Refusal, answer, calls, read};
 use fairlead_types::NetworkName;
 use ipnet::IpNet;
 use serde_json::{Value, json};
@@ -134,15 +134,9 @@ impl Door {
 impl Driver for Door {
     /// Work that waits for the kernel or the disk has a thread of its own.
     async fn call(self: Arc<Self>, method: String, body: Bytes) -> Result<Value, Refusal> {
-        let name = method.clone();
         let done = tokio::task::spawn_blocking(move || self.served(&method, &body));
-        match done.await {
-            Ok(answer) => answer.map_err(|error| Refusal::from(&error)),
-            Err(_) => Err(Refusal::from(&CallError::Request {
-                method: name,
-                reason: "the call ended in a fault".to_owned(),
-            })),
-        }
+        let answer = done.await.map_err(|_| Refusal::fault())?;
+        answer.map_err(|error| Refusal::from(&error))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::target::Target;
 use crate::{Door, DoorError};
+use fairlead_libnetwork::engine::short;
 use fairlead_networks::NetworkError;
 use fairlead_store::DockerNetwork;
 use fairlead_types::NetworkName;
@@ -86,11 +87,6 @@ impl Door {
         }
         Ok(())
     }
-}
-
-/// An id as Docker shows it.
-pub(crate) fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
 }
 
 /// A record for tests: of a network of ours, and nothing else is told of it.

@@ -4,6 +4,7 @@
 use crate::{Door, DoorError};
 use fairlead_attach::{AttachError, Node, Plug};
 use fairlead_libnetwork::CallError;
+use fairlead_libnetwork::engine::short;
 use fairlead_libnetwork::protocol::{
     EXPOSED_PORTS, MAC_ADDRESS, OfEndpoint, PORT_MAP, PortBinding,
 };
@@ -77,7 +78,7 @@ impl Door {
 
     pub(crate) fn plug(&self, node: &Node, id: &str) -> Result<Plug, DoorError> {
         let plug = node.plugged(&ContainerId::new(id)?)?;
-        plug.ok_or_else(|| DoorError::UnknownEndpoint(crate::network::short(id).to_owned()))
+        plug.ok_or_else(|| DoorError::UnknownEndpoint(short(id).to_owned()))
     }
 }
 

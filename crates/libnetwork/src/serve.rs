@@ -42,6 +42,15 @@ impl Refusal {
             text: reason.to_string(),
         }
     }
+
+    /// The call ended in a fault of the driver's own.
+    #[must_use]
+    pub fn fault() -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            text: "the call ended in a fault".to_owned(),
+        }
+    }
 }
 
 impl From<&CallError> for Refusal {
@@ -80,13 +89,9 @@ async fn call<D: Driver>(
         }
         answer
     });
-    match done.await {
-        Ok(Ok(answer)) => answered(StatusCode::OK, &answer),
-        Ok(Err(refusal)) => refused(refusal.status, &refusal.text),
-        Err(_) => refused(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the call ended in a fault",
-        ),
+    match done.await.unwrap_or_else(|_| Err(Refusal::fault())) {
+        Ok(answer) => answered(StatusCode::OK, &answer),
+        Err(refusal) => refused(refusal.status, &refusal.text),
     }
 }
 

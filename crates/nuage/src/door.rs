@@ -1,6 +1,6 @@
 //! The drivers as a whole: what they stand on, and which call is answered by what.
 
-use crate::error::{DoorError, short};
+use crate::error::DoorError;
 use crate::pool::Pool;
 use crate::records::Records;
 use crate::settings::{Scope, Settings};
@@ -8,6 +8,7 @@ use crate::switch::Switch;
 use crate::turns::Turns;
 use axum::body::Bytes;
 use fairlead_libnetwork::engine::Talk;
+use fairlead_libnetwork::engine::short;
 use fairlead_libnetwork::protocol::{OfEndpoint, PORT_MAP};
 use fairlead_libnetwork::{Driver, Refusal, answer, calls, read};
 use fairlead_store::now;
@@ -156,8 +157,8 @@ impl Door {
                 Ok(json!({"RequiresMACAddress": false, "RequiresRequestReplay": false}))
             }
             "IpamDriver.GetDefaultAddressSpaces" => Ok(json!({
-                "LocalDefaultAddressSpace": "local",
-                "GlobalDefaultAddressSpace": "global",
+                "LocalDefaultAddressSpace": crate::LOCAL_SPACE,
+                "GlobalDefaultAddressSpace": crate::GLOBAL_SPACE,
             })),
             "IpamDriver.RequestPool" => self.request_pool(&read(method, body)?).await,
             "IpamDriver.ReleasePool" => {

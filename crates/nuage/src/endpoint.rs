@@ -2,10 +2,11 @@
 
 use crate::cable;
 use crate::door::Door;
-use crate::error::{DoorError, short};
+use crate::error::DoorError;
 use crate::ipam::asked;
 use crate::pool::Pool;
 use crate::ports;
+use fairlead_libnetwork::engine::short;
 use fairlead_libnetwork::protocol::{
     CreateEndpoint, Created, Interface, InterfaceName, Joined, OfEndpoint,
 };

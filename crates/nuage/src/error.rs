@@ -175,8 +175,3 @@ impl From<&DoorError> for Refusal {
         }
     }
 }
-
-/// The beginning of an id, which is all that people look at.
-pub(crate) fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
-}

@@ -2,7 +2,8 @@
 //! Docker's waits for anything here.
 
 use crate::door::Door;
-use crate::error::{DoorError, short};
+use crate::error::DoorError;
+use fairlead_libnetwork::engine::short;
 use fairlead_libnetwork::engine::{EngineError, Event, Listed, Network, NetworkStep, Step};
 use fairlead_store::{VspLease, VspTenant};
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,9 +3,10 @@
 //! switch gets its port.
 
 use crate::door::Door;
-use crate::error::{DoorError, short};
+use crate::error::DoorError;
 use crate::lease::{held, interface};
 use fairlead_libnetwork::engine::Inspected;
+use fairlead_libnetwork::engine::short;
 use fairlead_store::{VspHeld, VspLease, VspState, VspTenant};
 use fairlead_vsp::vrs::{Activation, Entity, Port, VrsError};
 use fairlead_vsp::vsd::{Rename, VsdError};

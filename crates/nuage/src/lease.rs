@@ -192,9 +192,7 @@ impl Door {
     pub(crate) async fn take_back_as(&self, seen: &VspLease) -> Result<bool, DoorError> {
         let _turn = self.turns.at(&seen.id).await;
         match self.records.lease(&seen.id)? {
-            Some(lease) if lease.state == seen.state && lease.endpoint == seen.endpoint => {
-                self.take_back_now(lease).await.map(|()| true)
-            }
+            Some(lease) if is_as(&lease, seen) => self.take_back_now(lease).await.map(|()| true),
             _ => Ok(false),
         }
     }
@@ -320,6 +318,11 @@ impl Door {
         }
         self.records.put(lease)
     }
+}
+
+/// Whether a lease is as far as it was, and another's by no means.
+pub(crate) fn is_as(lease: &VspLease, seen: &VspLease) -> bool {
+    lease.state == seen.state && lease.endpoint == seen.endpoint
 }
 
 /// What is asked for of a lease's interface.

@@ -39,3 +39,8 @@ use fairlead_libnetwork::engine::DriverName;
 const DRIVER: DriverName = DriverName::new("nuage");
 /// What the driver of addresses is called.
 const IPAM_DRIVER: DriverName = DriverName::new("nuage-ipam");
+/// The space that addresses of a network with scope local are from. Docker's own addresses are
+/// from others.
+const LOCAL_SPACE: &str = "local";
+/// The same with scope global.
+const GLOBAL_SPACE: &str = "global";

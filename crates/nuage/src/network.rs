@@ -2,11 +2,12 @@
 //! is made, and only some of it; elsewhere its engine is asked, when there is time for it.
 
 use crate::door::Door;
-use crate::error::{DoorError, short};
+use crate::error::DoorError;
 use crate::ipam::{asked, net};
 use crate::pool::Pool;
 use crate::subnet::same_net;
 use crate::target::{is_same, names_any, target};
+use fairlead_libnetwork::engine::short;
 use fairlead_libnetwork::engine::{EngineError, Network};
 use fairlead_libnetwork::protocol::{CreateNetwork, GENERIC, INTERNAL, IpamData};
 use fairlead_store::{VspLease, VspNetwork, VspTarget};
@@ -232,12 +233,9 @@ impl Door {
     }
 }
 
-/// The spaces of addresses that come from the driver.
-const OURS: [&str; 2] = ["local", "global"];
-
 /// Whether addresses come from the driver; Docker's own spaces are called otherwise.
 fn is_ours(data: &IpamData) -> bool {
-    OURS.contains(&data.address_space.as_str())
+    [crate::LOCAL_SPACE, crate::GLOBAL_SPACE].contains(&data.address_space.as_str())
 }
 
 fn gateway(data: &IpamData) -> Option<Ipv4Addr> {

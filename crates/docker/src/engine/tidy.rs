@@ -113,7 +113,7 @@ impl Door {
                         self.end_endpoint(&node, endpoint, true)?;
                         info!(
                             "endpoint {} on network {} is ended: the engine has it no more",
-                            crate::network::short(endpoint.as_str()),
+                            fairlead_libnetwork::engine::short(endpoint.as_str()),
                             record.owner.network
                         );
                     }

@@ -10,6 +10,12 @@ pub use talk::{EngineError, Events, Talk};
 
 use std::fmt;
 
+/// An id as Docker shows it.
+#[must_use]
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
 /// The name that a driver has at Docker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DriverName(&'static str);

@@ -3,6 +3,7 @@
 use super::{Plugged, Report, Seen, Suspects};
 use crate::door::Door;
 use crate::error::DoorError;
+use crate::lease::is_as;
 use crate::target::is_same;
 use fairlead_store::{VspLease, VspState, VspTenant};
 use tracing::debug;
@@ -124,11 +125,6 @@ impl Door {
         }
         self.plug_named(&mut lease).await
     }
-}
-
-/// Whether a lease is as far as it was, and another's by no means.
-fn is_as(lease: &VspLease, seen: &VspLease) -> bool {
-    lease.state == seen.state && lease.endpoint == seen.endpoint
 }
 
 /// A lease in words.

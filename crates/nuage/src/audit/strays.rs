@@ -3,10 +3,11 @@
 use super::{Report, Seen, Suspects};
 use crate::cable;
 use crate::door::Door;
-use crate::error::{DoorError, short};
+use crate::error::DoorError;
 use crate::lease::held;
 use crate::ports;
 use crate::random;
+use fairlead_libnetwork::engine::short;
 use fairlead_libnetwork::engine::{Inspected, Place};
 use fairlead_store::{VspLease, VspState, now};
 use fairlead_types::IfName;
