@@ -55,24 +55,33 @@ fn look(shared: &Shared, known: &mut BTreeMap<String, Known>) {
         let healed = heal(&services, &service, known);
         // One does not wait for the other to succeed.
         let followed = services.follow_gateway(&service.object).map(drop);
-        note(known, healed.and(followed));
+        match (healed, followed) {
+            (Some(healed), followed) => note(known, healed.and(followed)),
+            (None, Err(error)) => note(known, Err(error)),
+            // What failed last has not been tried again yet.
+            (None, Ok(())) => {}
+        }
     }
 }
 
 /// Heals a service that is not whole. While nothing can be done for it, as its container is
-/// down, its engine is asked less and less often.
+/// down, its engine is asked less and less often; none where it is not time yet.
 fn heal(
     services: &Services<'_>,
     service: &StartedService,
     known: &mut Known,
-) -> Result<(), ServiceError> {
-    if services.is_whole(service)? {
-        (known.due, known.wait) = (None, LOOK);
-        return Ok(());
+) -> Option<Result<(), ServiceError>> {
+    match services.is_whole(service) {
+        Ok(false) => {}
+        Ok(true) => {
+            (known.due, known.wait) = (None, LOOK);
+            return Some(Ok(()));
+        }
+        Err(error) => return Some(Err(error)),
     }
     let now = Instant::now();
     if known.due.is_some_and(|due| due > now) {
-        return Ok(());
+        return None;
     }
     let healed = services.heal(&service.object);
     known.wait = match &healed {
@@ -80,7 +89,7 @@ fn heal(
         _ => (known.wait * 2).clamp(LOOK, LONGEST),
     };
     known.due = Some(Instant::now() + known.wait);
-    healed.map(drop)
+    Some(healed.map(drop))
 }
 
 /// Tells a failure once, until there is another or none.

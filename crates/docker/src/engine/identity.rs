@@ -209,12 +209,13 @@ impl Door {
 }
 
 /// The records of a container that the runtime in front of the engine's own has made: under
-/// its own id, or under that of the container whose endpoint it has.
+/// its own id, or under that of the container whose endpoint it has. What is for a resource
+/// of a service has its names from there, whichever engine runs the container.
 fn by_runtime(node: &Node, id: &str) -> Result<Vec<Attachment>, DoorError> {
     let Ok(container) = ContainerId::new(id) else {
         return Ok(Vec::new());
     };
-    let records = node.host().store(|store| {
+    let mut records = node.host().store(|store| {
         store.read(|view| {
             let endpoint = view.endpoint_of(&container)?;
             let is_tenant = |t: &Tenant| t.container == container;
@@ -230,6 +231,7 @@ fn by_runtime(node: &Node, id: &str) -> Result<Vec<Attachment>, DoorError> {
             })
         })
     })?;
+    records.retain(|record| record.resource.is_none());
     Ok(records)
 }
 

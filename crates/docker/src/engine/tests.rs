@@ -10,7 +10,9 @@ use fairlead_config::{Change, Config, KeyOp, KeyPath, Operator, Target};
 use fairlead_plugins::Host;
 use fairlead_shared::Local;
 use fairlead_store::{Attachment, DockerNetwork, NewAttachment};
-use fairlead_types::{ContainerId, NetworkName, Root};
+use fairlead_types::{
+    ContainerId, IfName, Naming, NetworkName, ObjectName, Owner, ResourceName, Root,
+};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -315,6 +317,51 @@ fn who_a_container_is_is_noted_and_not_written_again() {
     case.engine.event("network", "connect", "n1", "c1");
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(store.data_version().unwrap(), before);
+}
+
+#[test]
+fn what_is_for_a_resource_of_a_service_keeps_its_names() {
+    let case = Case::new();
+    case.network("n1", "My Net");
+    case.container("c1", "n1", "e1");
+    let node = case.door.ground.node();
+    let object = ObjectName::new("shop/svc/web").unwrap();
+    let resource = ResourceName::new("ip#0").unwrap();
+    let attach = |ifname: &str, of_service: bool| {
+        let own = owner(&back(), ContainerId::new("c1").unwrap()).unwrap();
+        let ifname = IfName::new(ifname).unwrap();
+        let own = Owner { ifname, ..own };
+        let config = r#"{"cniVersion":"1.0.0","name":"back","plugins":[{"type":"bridge"}]}"#;
+        let new = NewAttachment {
+            object: of_service.then_some(&object),
+            resource: of_service.then_some(&resource),
+            ..NewAttachment::new(&own, "c1", config)
+        };
+        let begun = |tx: &fairlead_store::Tx<'_>| {
+            tx.begin_attachment(&new)?;
+            tx.attachment_ready(&own, "{}", None)
+        };
+        node.host().store(|store| store.write(begun)).unwrap();
+        own
+    };
+    // One that the runtime made, which comes after it in each look, tells when it was looked.
+    let (by_service, by_runtime) = (attach("eth0", true), attach("eth1", false));
+    let case = case.follow();
+    soon("the first look", || {
+        let found = case.door.recorded("n1").unwrap().unwrap();
+        found.name.is_some()
+    });
+    case.engine.event("container", "start", "c1", "");
+    let find = |owner: &Owner| {
+        let found = node.host().store(|store| store.view().attachment(owner));
+        found.unwrap().unwrap()
+    };
+    let object_of = |owner: &Owner| find(owner).object.map(|object| object.to_string());
+    soon("the other has a name", || {
+        object_of(&by_runtime).as_deref() == Some("docker/svc/web")
+    });
+    assert_eq!(object_of(&by_service).as_deref(), Some("shop/svc/web"));
+    assert_eq!(find(&by_service).naming, Naming::default());
 }
 
 #[test]
