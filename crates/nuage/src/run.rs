@@ -63,8 +63,6 @@ enum RunError {
     Claim(#[from] ClaimError),
     #[error("start the program's threads: {0}")]
     Threads(io::Error),
-    #[error("{key}: {reason}")]
-    Key { key: &'static str, reason: String },
 }
 
 /// Runs the program that was called by `program`, with every file of ours below `root`.
@@ -122,7 +120,7 @@ fn check(file: &Path) -> Result<ExitCode, RunError> {
         println!("warning: {warning}");
     }
     if let Some(part) = &settings.vsd {
-        Vsd::new(vsd_settings(part, &settings)?).map_err(DoorError::from)?;
+        Vsd::new(vsd_settings(part, &settings)).map_err(DoorError::from)?;
     }
     println!("{}: good, {} warnings", file.display(), warnings.len());
     Ok(ExitCode::SUCCESS)
@@ -221,7 +219,7 @@ fn open(settings: Settings, root: &Root) -> Result<Door, RunError> {
     let store = Store::open_file(&path, &boot).map_err(DoorError::from)?;
     let vsd = match &settings.vsd {
         None => None,
-        Some(part) => Some(Vsd::new(vsd_settings(part, &settings)?).map_err(DoorError::from)?),
+        Some(part) => Some(Vsd::new(vsd_settings(part, &settings)).map_err(DoorError::from)?),
     };
     Ok(Door::new(Ground {
         records: Records::new(store),
@@ -232,21 +230,11 @@ fn open(settings: Settings, root: &Root) -> Result<Door, RunError> {
 }
 
 /// What the client of the controller is told.
-fn vsd_settings(part: &VsdPart, settings: &Settings) -> Result<VsdSettings, RunError> {
-    let bad = |key| {
-        move |error: &dyn std::error::Error| RunError::Key {
-            key,
-            reason: error.to_string(),
-        }
-    };
-    let url = part.url.parse().map_err(|e| bad("url")(&e))?;
+fn vsd_settings(part: &VsdPart, settings: &Settings) -> VsdSettings {
     let user = part.username.expose();
     let organization = part.organization.expose();
-    let mut own = VsdSettings::new(url, user, part.password.clone(), organization);
-    own.version = part
-        .api_version
-        .parse()
-        .map_err(|e| bad("vsdapiversion")(&e))?;
+    let mut own = VsdSettings::new(part.url.clone(), user, part.password.clone(), organization);
+    own.version.clone_from(&part.api_version);
     own.ca.clone_from(&part.ca_file);
     own.insecure = part.insecure;
     own.timeout = part.request_timeout;
@@ -257,7 +245,7 @@ fn vsd_settings(part: &VsdPart, settings: &Settings) -> Result<VsdSettings, RunE
     };
     own.proxy_user = part.proxy_user;
     own.environment_proxy = true;
-    Ok(own)
+    own
 }
 
 /// Looks for the controller and the switch; goes on for ever if nothing is wrong with them.
@@ -377,13 +365,10 @@ fn reread(file: &Path, door: &Door, log: &LogHandle) {
     let changes = old.changed(&new);
     let mut own = Settings::clone(&old);
     own.take_live(&new);
-    if let (Some(vsd), Some(part)) = (&door.vsd, &own.vsd) {
-        let changed = vsd_settings(part, &own)
-            .map_err(|error| error.to_string())
-            .and_then(|own| vsd.change(own).map_err(|error: VsdError| error.to_string()));
-        if let Err(error) = changed {
-            return error!("{error}; the settings are as before");
-        }
+    if let (Some(vsd), Some(part)) = (&door.vsd, &own.vsd)
+        && let Err(error) = vsd.change(vsd_settings(part, &own))
+    {
+        return error!("{error}; the settings are as before");
     }
     warnings.iter().for_each(|warning| warn!("{warning}"));
     log.set_level(new.log_level);

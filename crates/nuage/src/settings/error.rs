@@ -70,10 +70,12 @@ pub enum Fault {
     #[error("url still has the placeholder of the sample: put the host of the VSD in its place")]
     Placeholder,
     /// Not an address of a VSD.
-    #[error("url {given:?} is no address of a VSD: write https://HOST:8443")]
+    #[error("url {given:?} is no address of a VSD, {reason}: write https://HOST:8443")]
     Url {
         /// What was given.
         given: String,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// An address with a name or a password in it.
     #[error("url has a user in it: put that into username and password, as base64")]

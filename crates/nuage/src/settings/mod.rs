@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fairlead_types::IfName;
+use fairlead_vsp::vsd::{ApiVersion, VsdUrl};
 use keys::Entries;
 use values::Values;
 
@@ -101,8 +102,8 @@ pub struct Settings {
 /// The VSD and how it is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vsd {
-    /// `https://HOST:PORT`, without a slash at its end (`url`).
-    pub url: String,
+    /// Where it is (`url`).
+    pub url: VsdUrl,
     /// Who asks (`username`).
     pub username: Secret,
     /// The password (`password`).
@@ -110,7 +111,7 @@ pub struct Vsd {
     /// The enterprise of the user (`organization`).
     pub organization: Secret,
     /// The version of the interface, such as `v6` (`vsdapiversion`).
-    pub api_version: String,
+    pub api_version: ApiVersion,
     /// Certificates of those who may say who the VSD is (`vsdcafile`).
     pub ca_file: Option<PathBuf>,
     /// Whoever answers is believed (`vsdinsecure`).

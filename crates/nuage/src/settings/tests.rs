@@ -72,7 +72,7 @@ fn the_samples_of_document_004_are_read_as_they_stand() {
     assert_eq!(settings.interval, Duration::from_millis(100));
     assert_eq!(settings.plugin_version, PluginVersion::V1);
     let vsd = settings.vsd.unwrap();
-    assert_eq!(vsd.url, "https://127.0.0.1:8443");
+    assert_eq!(vsd.url.to_string(), "https://127.0.0.1:8443");
     assert_eq!(vsd.username.expose(), "csproot");
     assert_eq!(vsd.password.expose(), "csproot");
     assert_eq!(vsd.organization.expose(), "csp");
@@ -105,7 +105,10 @@ fn what_is_not_said_has_the_defaults() {
     let vsd = settings.vsd.unwrap();
     assert_eq!(vsd.username.expose(), "csproot");
     assert_eq!(vsd.organization.expose(), "csp");
-    assert_eq!((vsd.api_version.as_str(), vsd.insecure), ("v6", false));
+    assert_eq!(
+        (vsd.api_version.to_string().as_str(), vsd.insecure),
+        ("v6", false)
+    );
     let told = told(&warnings);
     for words in [
         "username is missing: \"csproot\"",
@@ -139,7 +142,7 @@ fn url_and_password_have_to_be_there() {
     let error = old("password = \"Y3Nw\"").unwrap_err().to_string();
     assert!(error.contains("url is missing"), "{error}");
     let (settings, _) = old("Url = \"https://a/\"\nPassword = \"Y3Nw\"").unwrap();
-    assert_eq!(settings.vsd.unwrap().url, "https://a");
+    assert_eq!(settings.vsd.unwrap().url.to_string(), "https://a:443");
 }
 
 #[test]
@@ -159,7 +162,7 @@ fn every_further_key_is_read() {
     assert_eq!(settings.ovsdb, OvsdbAddress::Unix("/run/ovs.sock".into()));
     assert_eq!(settings.docker.to_string(), "unix:///run/d.sock");
     let vsd = settings.vsd.unwrap();
-    assert_eq!(vsd.api_version, "v5_0");
+    assert_eq!(vsd.api_version.to_string(), "v5_0");
     assert_eq!(vsd.ca_file.as_deref(), Some(Path::new("/etc/pki/vsd.pem")));
     assert!(!vsd.insecure);
     assert_eq!(vsd.request_timeout, Duration::from_secs(7));

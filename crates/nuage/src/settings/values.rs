@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fairlead_types::IfName;
+use fairlead_vsp::vsd::{ApiVersion, ApiVersionError, UrlError, VsdUrl};
 
 use super::Secret;
 use super::endpoint::{DockerSocket, OvsdbAddress};
@@ -250,11 +251,10 @@ impl Values {
         let seconds = self.number("requesttimeout", 30, 1, 3600);
         let proxy_user = self.switch("proxyuser", false);
         let url = url?;
-        if insecure && url.starts_with("https:") {
-            self.warn(Warning::Unverified);
-        }
-        if url.starts_with("http:") {
-            self.warn(Warning::Clear);
+        match (url.is_clear(), insecure) {
+            (true, _) => self.warn(Warning::Clear),
+            (false, true) => self.warn(Warning::Unverified),
+            (false, false) => {}
         }
         Some(Vsd {
             url,
@@ -269,35 +269,28 @@ impl Values {
         })
     }
 
-    fn url(&mut self) -> Option<String> {
+    fn url(&mut self) -> Option<VsdUrl> {
         let Some(given) = self.text("url") else {
             self.missing("url", "write the address of the VSD, https://HOST:8443");
             return None;
         };
-        match url_fault(&given) {
-            None => Some(given.trim_end_matches('/').to_owned()),
-            Some(fault) => {
-                self.fault(fault);
-                None
-            }
-        }
+        let found = url(&given);
+        found.map_err(|fault| self.fault(fault)).ok()
     }
 
-    fn api_version(&mut self) -> String {
+    fn api_version(&mut self) -> ApiVersion {
         let given = self.text("vsdapiversion");
-        let given = given.unwrap_or_else(|| "v6".to_owned());
-        let rest = given.strip_prefix('v').unwrap_or_default();
-        // v6, v5_0
-        let good = rest.starts_with(|c: char| c.is_ascii_digit())
-            && rest.chars().all(|c| c.is_ascii_digit() || c == '_');
-        if !good {
+        let found = given
+            .as_deref()
+            .map_or_else(|| Ok(ApiVersion::default()), str::parse);
+        found.unwrap_or_else(|ApiVersionError(given)| {
             self.fault(Fault::Word {
                 key: "vsdapiversion",
-                given: given.clone(),
+                given,
                 words: "v5_0, v6 and the like",
             });
-        }
-        given
+            ApiVersion::default()
+        })
     }
 
     /// None if it is not there, or has a fault that is told already.
@@ -329,20 +322,15 @@ impl Values {
     }
 }
 
-/// What is wrong with an address of a VSD.
-fn url_fault(given: &str) -> Option<Fault> {
-    if given.contains(['<', '>']) {
-        return Some(Fault::Placeholder);
+/// Reads an address of a VSD.
+fn url(given: &str) -> Result<VsdUrl, Fault> {
+    match () {
+        () if given.contains(['<', '>']) => Err(Fault::Placeholder),
+        // Its own words are not told: they may hold a password.
+        () if given.contains('@') => Err(Fault::UrlUser),
+        () => given.parse().map_err(|UrlError { reason, .. }| Fault::Url {
+            given: given.to_owned(),
+            reason,
+        }),
     }
-    // Its own words are not told: they may hold a password.
-    if given.contains('@') {
-        return Some(Fault::UrlUser);
-    }
-    let rest = ["https://", "http://"].map(|scheme| given.strip_prefix(scheme));
-    let host = rest.into_iter().flatten().next().unwrap_or_default();
-    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#');
-    let empty = host.trim_end_matches('/').is_empty() || host.starts_with(['/', ':']);
-    (empty || given.contains(odd)).then(|| Fault::Url {
-        given: given.to_owned(),
-    })
 }

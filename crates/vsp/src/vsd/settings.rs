@@ -61,6 +61,12 @@ impl VsdUrl {
     pub fn host(&self) -> &str {
         &self.host
     }
+
+    /// Whether it is `http`, where everybody between can read what is said.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        self.base.starts_with("http:")
+    }
 }
 
 impl FromStr for VsdUrl {
@@ -137,6 +143,12 @@ impl FromStr for ApiVersion {
 impl Default for ApiVersion {
     fn default() -> Self {
         Self("v6".to_owned())
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -225,7 +237,7 @@ impl VsdSettings {
 
     /// The address that all paths begin with.
     pub(super) fn root(&self) -> String {
-        format!("{}/nuage/api/{}", self.url, self.version.0)
+        format!("{}/nuage/api/{}", self.url, self.version)
     }
 
     /// Whether a key that was got by the other settings is good for these.

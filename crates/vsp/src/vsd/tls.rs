@@ -25,7 +25,7 @@ pub(super) fn config(settings: &VsdSettings) -> Result<ClientConfig, VsdError> {
         _ if settings.insecure => Arc::new(Anything(provider)),
         Some(file) => Arc::new(Named::read(file, provider)?),
         // Without TLS no certificate comes, and a system without CAs is none of its business.
-        None if settings.url.to_string().starts_with("http:") => Arc::new(Anything(provider)),
+        None if settings.url.is_clear() => Arc::new(Anything(provider)),
         None => match rustls_platform_verifier::Verifier::new(Arc::clone(&provider)) {
             Ok(verifier) => Arc::new(verifier),
             // A system without CAs, as an image of a container is: nobody is believed, and
