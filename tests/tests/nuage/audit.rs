@@ -225,6 +225,12 @@ fn silence_is_not_absence() {
         1 => Ok(()),
         other => Err(other),
     });
+    // Which container it is comes to the controller a moment after the start.
+    let ids = |rows: &BTreeSet<String>| -> Vec<String> {
+        let first = |row: &String| row.split(' ').next().map(str::to_owned);
+        rows.iter().filter_map(first).collect()
+    };
+    becomes(&ids(&before.0), || ids(&case.of_controller()));
     let (links, controller) = (case.links(), case.of_controller());
     case.ovs.kill_server();
     let ran = case.node.sh(&line);

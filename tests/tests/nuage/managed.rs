@@ -5,38 +5,14 @@ use crate::case::{Case, FILE, SETTINGS, prepare, seed, text};
 use fairlead_tests::{
     Docker, Node, Ovs, OvsPlan, Place as _, Vsd, eventually, fairlead_binary, patience,
 };
-use std::process::Command;
-
-/// The root of the sources.
-const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
-/// The folder that `docker plugin create` takes; it goes with this value.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    #[track_caller]
-    fn new() -> Self {
-        let name = format!("fairlead-nuage-managed-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        let mut command = Command::new(format!("{SOURCES}/scripts/make-nuage-package"));
-        command.arg("plugin").arg(fairlead_binary()).arg(&folder);
-        let made = command.output().expect("the script can be started");
-        assert!(made.status.success(), "{made:?}");
-        Self(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left of it does no harm.
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
 
 #[test]
 fn a_container_is_on_a_network_of_the_plugin_that_docker_manages() {
-    let folder = Folder::new();
     let node = Node::new();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/make-nuage-package");
+    let binary = fairlead_binary();
+    node.sh(&format!("{script} plugin {} /run/plugin", binary.display()))
+        .done();
     // As systemd has it: a plugin sees what is mounted later.
     node.run("mount --make-rshared /");
     node.run("mount -t tmpfs none /var/log");
@@ -52,7 +28,7 @@ fn a_container_is_on_a_network_of_the_plugin_that_docker_manages() {
         node,
     };
     assert!(case.node.read(FILE).contains("pluginversion: v2"));
-    case.docker(&format!("plugin create nuage {}", folder.0.display()));
+    case.docker("plugin create nuage /run/plugin");
     case.docker("plugin enable nuage");
     case.docker(
         "network create --driver=nuage:latest --ipam-driver=nuage:latest \
