@@ -5,6 +5,8 @@ CARGO ?= scripts/cargo
 TRIPLE := $(shell $(CARGO) -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE := target/$(TRIPLE)/release/fairlead
 export FAIRLEAD_BIN := $(abspath $(RELEASE))
+# Most tests wait for engines and kernels more than they compute.
+export RUST_TEST_THREADS ?= $(shell expr 3 '*' "$$(nproc)")
 
 .PHONY: help deps build demo test check lint fmt bench install docker-plugin nuage-rpm nuage-image nuage-plugin clean
 
