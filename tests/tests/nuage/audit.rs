@@ -176,6 +176,12 @@ fn what_a_running_container_lacks_comes_back() {
     case.is_empty();
 }
 
+/// The containers of what the controller has.
+fn ids(of_controller: &BTreeSet<String>) -> Vec<String> {
+    let id = |row: &String| row.split(' ').next().map(str::to_owned);
+    of_controller.iter().filter_map(id).collect()
+}
+
 #[test]
 fn silence_is_not_absence() {
     let mut case = quiet();
@@ -226,10 +232,6 @@ fn silence_is_not_absence() {
         other => Err(other),
     });
     // Which container it is comes to the controller a moment after the start.
-    let ids = |rows: &BTreeSet<String>| -> Vec<String> {
-        let first = |row: &String| row.split(' ').next().map(str::to_owned);
-        rows.iter().filter_map(first).collect()
-    };
     becomes(&ids(&before.0), || ids(&case.of_controller()));
     let (links, controller) = (case.links(), case.of_controller());
     case.ovs.kill_server();

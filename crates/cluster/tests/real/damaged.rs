@@ -1,10 +1,11 @@
 //! A `cluster.conf` that someone damages, and an etcd that comes back as it was before.
 
-use crate::etcd::Server;
+use crate::etcd::Keys as _;
 use crate::living::followed;
 use crate::place::{Place, network, refusal, segments, set};
 use fairlead_cluster::{ClusterError, ConfigSync};
 use fairlead_config::{Config, ConfigError};
+use fairlead_tests::LoneEtcd;
 
 const B: &str = "10.11.0.0/16";
 
@@ -19,7 +20,7 @@ impl Place {
 
 #[test]
 fn a_damaged_mirror_never_counts_and_is_mended_without_etcd() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     server.kill();
     let good = one.text();
@@ -52,7 +53,7 @@ fn a_damaged_mirror_never_counts_and_is_mended_without_etcd() {
 
 #[test]
 fn an_edit_is_seen_also_when_something_else_happens() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let good = one.text();
     followed(&one.open(), |told| {
@@ -94,9 +95,9 @@ fn without_etcd_an_emptied_file_is_no_declaration() {
 
 #[test]
 fn nothing_is_decided_on_an_older_text() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
-    let old = (server.value("config"), server.value("config.generation"));
+    let old = (server.text("config"), server.text("config.generation"));
     let two = Place::joined("n2", "", &server);
     two.open()
         .change(&set(&["cluster.name=new"]), false)
@@ -105,7 +106,7 @@ fn nothing_is_decided_on_an_older_text() {
     server_put(&server, "config.generation", &old.1);
     let text = "network#c.network=10.12.0.0/24";
     two.open().change(&set(&[text]), false).unwrap();
-    for text in [server.value("config"), two.text()] {
+    for text in [server.text("config"), two.text()] {
         assert!(
             text.contains("10.12.0.0/24") && text.contains("name = new"),
             "{text}"
@@ -118,9 +119,9 @@ fn nothing_is_decided_on_an_older_text() {
 }
 
 /// Two nodes after some changes, and what etcd had before the second joined.
-fn grown(server: &Server) -> ([Place; 2], String) {
+fn grown(server: &LoneEtcd) -> ([Place; 2], String) {
     let one = Place::joined("n1", &network("b", B, 1024), server);
-    let old = server.value("config");
+    let old = server.text("config");
     let two = Place::joined("n2", "", server);
     for i in 0..5 {
         let name = format!("cluster.name=c{i}");
@@ -138,7 +139,7 @@ fn with(old: &str, node: &str, segment: &str) -> String {
 }
 
 /// Gives etcd a text that was changed more often than any mirror knows.
-fn restored(server: &mut Server, text: &str) {
+fn restored(server: &mut LoneEtcd, text: &str) {
     server.wipe();
     server.run();
     server_put(server, "config", text);
@@ -147,26 +148,26 @@ fn restored(server: &mut Server, text: &str) {
 
 #[test]
 fn what_a_newer_history_gave_and_what_was_mirrored_become_one() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let ([one, two], old) = grown(&server);
     restored(&mut server, &with(&old, "n3", "10.11.8.0/22"));
     two.open().sync_config().unwrap();
-    let given = segments(&server.value("config"), "b");
+    let given = segments(&server.text("config"), "b");
     let wanted = [
         ("n1", "10.11.0.0/22"),
         ("n2", "10.11.4.0/22"),
         ("n3", "10.11.8.0/22"),
     ];
     assert!(wanted.iter().all(|(n, s)| given[*n] == *s), "{given:?}");
-    assert!(server.value("config").contains("nodes = n1 n3 n2"));
-    assert_eq!(server.value("config.generation"), "100");
+    assert!(server.text("config").contains("nodes = n1 n3 n2"));
+    assert_eq!(server.text("config.generation"), "100");
     one.open().sync_config().unwrap();
     assert_eq!(one.text(), two.text());
 }
 
 #[test]
 fn a_node_keeps_the_segment_that_a_newer_history_gave_to_another() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let ([_one, two], old) = grown(&server);
     let own = two.text();
     let text = with(&old, "n4", "10.11.4.0/22");
@@ -182,7 +183,7 @@ fn a_node_keeps_the_segment_that_a_newer_history_gave_to_another() {
         matches!(refused, ClusterError::SegmentLost { .. }),
         "{refused}"
     );
-    assert_eq!((two.text(), server.value("config")), (own, text));
+    assert_eq!((two.text(), server.text("config")), (own, text));
     let mine = ("n2".to_owned(), "10.11.4.0/22".to_owned());
     assert!(two.loaded().contains(&mine));
     // The cure that the message names, on another node.
@@ -194,11 +195,11 @@ fn a_node_keeps_the_segment_that_a_newer_history_gave_to_another() {
     cluster.sync_config().unwrap();
     assert_eq!(cluster.problems(), [""; 0]);
     four.open().assign_segments().unwrap();
-    let given = segments(&server.value("config"), "b");
+    let given = segments(&server.text("config"), "b");
     assert_eq!(given["n2"], "10.11.4.0/22");
     four.open().sync_config().unwrap();
     four.open().assign_segments().unwrap();
-    let given = segments(&server.value("config"), "b");
+    let given = segments(&server.text("config"), "b");
     assert_eq!(
         (&*given["n2"], &*given["n4"]),
         ("10.11.4.0/22", "10.11.8.0/22")
@@ -207,7 +208,7 @@ fn a_node_keeps_the_segment_that_a_newer_history_gave_to_another() {
 
 #[test]
 fn a_segment_is_moved_by_nobody() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let cluster = one.open();
     let text = refusal(cluster.change(&set(&["network#b.subnet@n1=10.11.8.0/22"]), false));
@@ -222,14 +223,14 @@ fn a_segment_is_moved_by_nobody() {
     assert!(one.segments("b").is_empty());
 }
 
-fn server_put(server: &Server, key: &str, value: &str) {
+fn server_put(server: &LoneEtcd, key: &str, value: &str) {
     server.ctl(&["put", &format!("/fairlead/{key}"), value]);
 }
 
 /// etcd was lost and founded anew by somebody else while this node was away.
 #[test]
 fn another_cluster_in_the_same_place_is_neither_taken_nor_overwritten() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let own = one.text();
     server.wipe();
@@ -239,7 +240,7 @@ fn another_cluster_in_the_same_place_is_neither_taken_nor_overwritten() {
         let change = set(&[&format!("cluster.name={name}")]);
         other.open().change(&change, false).unwrap();
     }
-    let theirs = server.value("config");
+    let theirs = server.text("config");
     let cluster = one.open();
     let text = cluster.sync_config().unwrap_err().to_string();
     assert!(
@@ -249,5 +250,5 @@ fn another_cluster_in_the_same_place_is_neither_taken_nor_overwritten() {
     let change = set(&["network#d.network=10.13.0.0/24"]);
     cluster.change(&change, false).unwrap_err();
     assert_eq!(one.text(), own);
-    assert_eq!(server.value("config"), theirs);
+    assert_eq!(server.text("config"), theirs);
 }

@@ -1,7 +1,8 @@
-use crate::etcd::Server;
+use crate::etcd::Keys as _;
 use crate::place::{Place, address, network, options, refusal, segments, set};
 use fairlead_cluster::{Cluster, ClusterError, JoinOptions, NodeReport, join_as, leave_as};
 use fairlead_config::Document;
+use fairlead_tests::LoneEtcd;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 use std::thread;
@@ -11,7 +12,7 @@ const B: &str = "10.11.0.0/16";
 
 #[test]
 fn the_first_founds_and_the_next_get_the_documents_segments() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::new("n1", &network("b", B, 1024));
     let joined = one.join(&server).unwrap();
     assert!(joined.founded);
@@ -33,37 +34,34 @@ fn the_first_founds_and_the_next_get_the_documents_segments() {
         ]
         .map(|(n, s)| (n.to_owned(), s.to_owned())),
     );
-    assert_eq!(segments(&server.value("config"), "b"), wanted);
+    assert_eq!(segments(&server.text("config"), "b"), wanted);
     for place in [&one, &two, &three] {
         assert_eq!(
             place.segments("b").get(&place.node),
             wanted.get(&place.node)
         );
         place.open().sync_config().unwrap();
-        assert_eq!(place.text(), server.value("config"));
-        assert!(place.node_conf().contains(&server.url));
+        assert_eq!(place.text(), server.text("config"));
+        assert!(place.node_conf().contains(server.url()));
         assert!(place.open().is_joined());
     }
 }
 
 #[test]
 fn joining_twice_changes_nothing() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
-    let before = (server.value("config"), one.text(), one.node_conf());
+    let before = (server.text("config"), one.text(), one.node_conf());
     let again = one.join(&server).unwrap();
     assert_eq!((again.founded, again.kept), (false, None));
     assert_eq!(again.segments, []);
-    assert_eq!(
-        (server.value("config"), one.text(), one.node_conf()),
-        before
-    );
+    assert_eq!((server.text("config"), one.text(), one.node_conf()), before);
     assert!(!one.path(".before-join").exists());
 }
 
 #[test]
 fn bad_options_and_an_etcd_that_is_not_there_change_nothing() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let place = Place::new("n1", &network("b", B, 1024));
     let before = place.text();
     let bad = |options: JoinOptions| refusal(join_as(&place.root, "n1", &options));
@@ -113,14 +111,14 @@ fn bad_options_and_an_etcd_that_is_not_there_change_nothing() {
     server.kill();
     let error = place.join(&server).unwrap_err();
     assert!(error.is_unreachable(), "{error}");
-    assert!(error.to_string().contains(&server.url), "{error}");
+    assert!(error.to_string().contains(server.url()), "{error}");
     assert_eq!((place.text(), place.node_conf()), (before, String::new()));
     assert!(!place.path(".before-join").exists());
 }
 
 #[test]
 fn a_cluster_of_its_own_is_given_up_by_force_only() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let _one = Place::joined("n1", &network("b", B, 1024), &server);
     let own = "[DEFAULT]\nid = 01234567-89ab-4cde-8f01-23456789abcd\n[network#x]\nnetwork = 10.77.0.0/16\n";
     let two = Place::new("n2", own);
@@ -130,7 +128,7 @@ fn a_cluster_of_its_own_is_given_up_by_force_only() {
         "{refused:?}"
     );
     assert_eq!((two.text().as_str(), two.node_conf().as_str()), (own, ""));
-    assert!(!server.value("config").contains("n2"));
+    assert!(!server.text("config").contains("n2"));
     let forced = JoinOptions {
         force: true,
         ..options(&server)
@@ -141,19 +139,19 @@ fn a_cluster_of_its_own_is_given_up_by_force_only() {
         std::fs::read_to_string(two.path(".before-join")).unwrap(),
         own
     );
-    assert_eq!(two.text(), server.value("config"));
+    assert_eq!(two.text(), server.text("config"));
     assert!(!two.path(".rejected").exists());
     // Without networks of its own there is nothing to give up.
     let three = Place::new("n3", "[cluster]\nname = mine\n");
     assert!(three.join(&server).unwrap().kept.is_some());
     // A copy of the cluster's file is no other one.
-    let four = Place::new("n4", &server.value("config"));
+    let four = Place::new("n4", &server.text("config"));
     assert_eq!(four.join(&server).unwrap().kept, None);
 }
 
 #[test]
 fn two_that_join_at_the_same_moment_never_share_a_segment() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let rounds = 100;
     for round in 0..rounds {
         let prefix = format!("/r{round}");
@@ -185,7 +183,7 @@ fn two_that_join_at_the_same_moment_never_share_a_segment() {
             }
         });
         let text = server.ctl(&["get", &format!("{prefix}/config"), "--print-value-only"]);
-        let given = segments(&text, "b");
+        let given = segments(&String::from_utf8(text).unwrap(), "b");
         assert_eq!(
             given.len(),
             if round % 3 != 0 { 3 } else { 2 },
@@ -202,7 +200,7 @@ fn two_that_join_at_the_same_moment_never_share_a_segment() {
 
 #[test]
 fn one_that_left_keeps_its_segment_until_it_is_released() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", "10.11.0.0/23", 256), &server);
     let two = Place::joined("n2", "", &server);
     let cluster = two.open();
@@ -257,7 +255,7 @@ fn one_that_left_keeps_its_segment_until_it_is_released() {
 
 #[test]
 fn a_dead_node_is_taken_out_by_another_and_a_living_one_by_force() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let two = Place::joined("n2", "", &server);
     let cluster = two.open();
@@ -283,7 +281,7 @@ fn a_dead_node_is_taken_out_by_another_and_a_living_one_by_force() {
     );
     // The last one may leave, and come back to what it had.
     leave_as(&one.root, "n1", None, false).unwrap();
-    let document = Document::parse(&server.value("config")).unwrap();
+    let document = Document::parse(&server.text("config")).unwrap();
     assert_eq!(document.get("cluster", "nodes"), Some(""));
     one.join(&server).unwrap();
     assert_eq!(one.segments("b")["n1"], "10.11.0.0/22");
@@ -291,7 +289,7 @@ fn a_dead_node_is_taken_out_by_another_and_a_living_one_by_force() {
 
 #[test]
 fn a_leave_without_etcd_is_forced_and_said_so() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     server.kill();
     let error = leave_as(&one.root, "n1", None, false).unwrap_err();

@@ -1,6 +1,7 @@
-use crate::etcd::Server;
+use crate::etcd::Keys as _;
 use crate::place::{Place, address, network, set, wait_for};
 use fairlead_cluster::{Cluster, ConfigSync, Followed, NodeReport, Published};
+use fairlead_tests::LoneEtcd;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +65,7 @@ pub(crate) fn followed(cluster: &Cluster, work: impl FnOnce(&Told)) {
 
 #[test]
 fn only_what_changed_is_published() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let cluster = one.open();
     let many: Vec<_> = (2..252)
@@ -93,7 +94,7 @@ fn only_what_changed_is_published() {
 
 #[test]
 fn a_node_lives_while_it_says_so_and_comes_back_by_itself() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", "", &server);
     let two = Place::joined("n2", "", &server);
     let report = NodeReport {
@@ -133,7 +134,7 @@ fn a_node_lives_while_it_says_so_and_comes_back_by_itself() {
 
 #[test]
 fn a_follower_mirrors_and_tells_what_changed() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let one = Place::joined("n1", "", &server);
     let two = Place::joined("n2", "", &server);
     let cluster = one.open();
@@ -176,7 +177,7 @@ fn a_follower_mirrors_and_tells_what_changed() {
 
 #[test]
 fn what_etcd_lost_is_put_back_by_those_who_follow() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let two = Place::joined("n2", "", &server);
     let (first, second) = (one.open(), two.open());
@@ -188,7 +189,7 @@ fn what_etcd_lost_is_put_back_by_those_who_follow() {
     let mut registration = first
         .register(&NodeReport::default(), Duration::from_secs(60))
         .unwrap();
-    let (keys, config) = (server.keys(), server.value("config"));
+    let (keys, config) = (server.keys(), server.text("config"));
     followed(&first, |told_first| {
         followed(&second, |told_second| {
             told_first.wait("anew");
@@ -199,7 +200,7 @@ fn what_etcd_lost_is_put_back_by_those_who_follow() {
             told_second.wait("put back 1");
             assert!(registration.keep_alive().unwrap(), "a new lease");
             assert_eq!(server.keys(), keys);
-            assert_eq!(server.value("config"), config);
+            assert_eq!(server.text("config"), config);
             server.ctl(&["del", "/fairlead/addresses/n1/b/10.11.0.2"]);
             told_first.wait("put back 1");
             assert_eq!(server.keys(), keys);
@@ -210,7 +211,7 @@ fn what_etcd_lost_is_put_back_by_those_who_follow() {
 
 #[test]
 fn a_follower_that_starts_without_etcd_waits_for_it() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     server.kill();
     let cluster = one.open();
@@ -223,7 +224,7 @@ fn a_follower_that_starts_without_etcd_waits_for_it() {
 
 #[test]
 fn what_goes_with_a_node_that_leaves_is_not_put_back() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let _one = Place::joined("n1", &network("b", B, 1024), &server);
     let two = Place::joined("n2", "", &server);
     let agent = two.open();
@@ -249,7 +250,7 @@ fn what_goes_with_a_node_that_leaves_is_not_put_back() {
 
 #[test]
 fn a_bad_text_in_etcd_keeps_nobody_from_following_the_rest() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let two = Place::joined("n2", "", &server);
     server.ctl(&["put", "/fairlead/config", "no configuration"]);

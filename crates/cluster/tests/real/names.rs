@@ -1,16 +1,17 @@
 //! Two machines of one name, and a node that others took out.
 
-use crate::etcd::Server;
+use crate::etcd::Keys as _;
 use crate::living::followed;
 use crate::place::{Place, address, network, options, wait_for};
 use fairlead_cluster::{ClusterError, JoinOptions, NodeReport, join_as, leave_as};
+use fairlead_tests::LoneEtcd;
 use std::time::Duration;
 
 const B: &str = "10.11.0.0/16";
 
 #[test]
 fn a_second_machine_of_a_name_takes_nothing_from_the_first() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let first = one.open();
     let ttl = Duration::from_secs(2);
@@ -34,7 +35,7 @@ fn a_second_machine_of_a_name_takes_nothing_from_the_first() {
         ..options(&server)
     };
     join_as(&two.root, "n1", &forced).unwrap();
-    let there = (server.keys(), server.value("nodes/n1"));
+    let there = (server.keys(), server.text("nodes/n1"));
     let second = two.open();
     let refused = |result: Result<(), ClusterError>| {
         assert!(
@@ -51,7 +52,7 @@ fn a_second_machine_of_a_name_takes_nothing_from_the_first() {
     assert!(second.problems()[0].contains("two nodes are called n1"));
     refused(second.publish(&[address("b", "10.11.0.3")]).map(|_| ()));
     refused(second.publish(&[]).map(|_| ()));
-    assert_eq!((server.keys(), server.value("nodes/n1")), there);
+    assert_eq!((server.keys(), server.text("nodes/n1")), there);
     assert!(!registration.keep_alive().unwrap());
     assert_eq!(first.problems(), [""; 0]);
     // The first ends, and the second has the name.
@@ -64,7 +65,7 @@ fn a_second_machine_of_a_name_takes_nothing_from_the_first() {
 
 #[test]
 fn one_that_loses_its_name_while_it_lives_does_not_fight() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let cluster = one.open();
     let report = NodeReport::default();
@@ -72,7 +73,7 @@ fn one_that_loses_its_name_while_it_lives_does_not_fight() {
     let mut registration = cluster.register(&report, ttl).unwrap();
     cluster.publish(&[address("b", "10.11.0.2")]).unwrap();
     server.ctl(&["put", "/fairlead/nodes/n1", "{\"identity\":\"another\"}"]);
-    let there = server.value("nodes/n1");
+    let there = server.text("nodes/n1");
     for since in 6..8 {
         let lost = registration.keep_alive();
         assert!(
@@ -94,16 +95,16 @@ fn one_that_loses_its_name_while_it_lives_does_not_fight() {
         matches!(lost, Err(ClusterError::Namesake { .. })),
         "{lost:?}"
     );
-    assert_eq!(server.value("nodes/n1"), there);
+    assert_eq!(server.text("nodes/n1"), there);
     assert_eq!(server.keys().len(), 4, "{:?}", server.keys());
     server.ctl(&["del", "/fairlead/nodes/n1"]);
     assert!(registration.keep_alive().unwrap());
-    assert!(server.value("nodes/n1").contains("\"since\":7"));
+    assert!(server.text("nodes/n1").contains("\"since\":7"));
 }
 
 #[test]
 fn a_living_node_that_is_taken_out_keeps_its_addresses_and_is_told() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let two = Place::joined("n2", "", &server);
     let agent = two.open();

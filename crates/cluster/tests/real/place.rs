@@ -1,14 +1,12 @@
 //! A node: a root of its own.
 
-use crate::etcd::Server;
 use fairlead_cluster::{Cluster, ClusterError, JoinOptions, Joined, PublishedAddress, join_as};
 use fairlead_config::{Change, ConfigError, Document, Target};
+use fairlead_tests::{LoneEtcd, eventually, patience};
 use fairlead_types::Root;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
 
 pub(crate) struct Place {
     _dir: tempfile::TempDir,
@@ -34,13 +32,13 @@ impl Place {
     }
 
     /// A node that has joined.
-    pub(crate) fn joined(node: &str, cluster: &str, server: &Server) -> Self {
+    pub(crate) fn joined(node: &str, cluster: &str, server: &LoneEtcd) -> Self {
         let place = Self::new(node, cluster);
         place.join(server).unwrap();
         place
     }
 
-    pub(crate) fn join(&self, server: &Server) -> Result<Joined, ClusterError> {
+    pub(crate) fn join(&self, server: &LoneEtcd) -> Result<Joined, ClusterError> {
         join_as(&self.root, &self.node, &options(server))
     }
 
@@ -79,9 +77,9 @@ pub(crate) fn segments(text: &str, network: &str) -> BTreeMap<String, String> {
     stored.into_iter().map(own).collect()
 }
 
-pub(crate) fn options(server: &Server) -> JoinOptions {
+pub(crate) fn options(server: &LoneEtcd) -> JoinOptions {
     JoinOptions {
-        endpoints: vec![server.url.clone()],
+        endpoints: vec![server.url().to_owned()],
         ..JoinOptions::default()
     }
 }
@@ -122,12 +120,5 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, ClusterError>) -> St
 /// Asks until there is an answer.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "no {what} within 30 s");
-        thread::sleep(Duration::from_millis(10));
-    }
+    eventually(patience() * 3, || ask().ok_or(what))
 }

@@ -1,16 +1,17 @@
-use crate::etcd::Server;
+use crate::etcd::Keys as _;
 use crate::place::{Place, network, refusal, set};
 use fairlead_cluster::{ClusterError, ConfigSync};
+use fairlead_tests::LoneEtcd;
 use std::thread;
 
 const B: &str = "10.11.0.0/16";
 
 #[test]
 fn a_change_is_one_for_all_and_a_bad_one_for_none() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", "", &server);
     let two = Place::joined("n2", "", &server);
-    let before = server.value("config");
+    let before = server.text("config");
     let dry = one.open().change(&set(&["cluster.name=c1"]), true).unwrap();
     assert!(dry.changed);
     let text = refusal(
@@ -18,13 +19,13 @@ fn a_change_is_one_for_all_and_a_bad_one_for_none() {
             .change(&set(&["network#b.network=nonsense"]), false),
     );
     assert!(text.contains("nonsense"), "{text}");
-    assert_eq!(server.value("config"), before);
+    assert_eq!(server.text("config"), before);
     let changes = set(&[
         "network#b.type=routed_bridge",
         "network#b.network=10.11.0.0/16",
     ]);
     one.open().change(&changes, false).unwrap();
-    assert_eq!(one.text(), server.value("config"));
+    assert_eq!(one.text(), server.text("config"));
     assert_eq!(one.segments("b").len(), 2, "both nodes have theirs at once");
     assert_ne!(two.text(), one.text());
     let sync = two.open().sync_config().unwrap();
@@ -36,7 +37,7 @@ fn a_change_is_one_for_all_and_a_bad_one_for_none() {
 
 #[test]
 fn changes_of_many_at_once_are_all_made() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let places: Vec<Place> = (0..4)
         .map(|i| Place::joined(&format!("n{i}"), "", &server))
         .collect();
@@ -59,7 +60,7 @@ fn changes_of_many_at_once_are_all_made() {
             });
         }
     });
-    let text = server.value("config");
+    let text = server.text("config");
     assert_eq!(text.matches("network = none").count(), 40);
     for place in &places {
         place.open().sync_config().unwrap();
@@ -73,7 +74,7 @@ fn changes_of_many_at_once_are_all_made() {
 
 #[test]
 fn an_edited_mirror_is_kept_and_told() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let good = one.text();
     for edited in [
@@ -91,7 +92,7 @@ fn an_edited_mirror_is_kept_and_told() {
         );
         assert_eq!(std::fs::read_to_string(&saved_as).unwrap(), edited);
         assert_eq!(
-            (one.text(), server.value("config")),
+            (one.text(), server.text("config")),
             (good.clone(), good.clone())
         );
         assert_eq!(one.open().sync_config().unwrap(), ConfigSync::Unchanged);
@@ -104,7 +105,7 @@ fn an_edited_mirror_is_kept_and_told() {
 
 #[test]
 fn a_text_in_etcd_that_is_no_configuration_is_not_mirrored() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let good = one.text();
     server.ctl(&["put", "/fairlead/config", "no configuration"]);
@@ -126,7 +127,7 @@ fn a_text_in_etcd_that_is_no_configuration_is_not_mirrored() {
 
 #[test]
 fn a_node_with_etcd_down_reads_its_mirror_and_changes_nothing() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     server.kill();
     let before = one.text();
@@ -154,7 +155,7 @@ fn a_node_with_etcd_down_reads_its_mirror_and_changes_nothing() {
 
 #[test]
 fn what_etcd_lost_comes_back_from_the_newest_mirror() {
-    let mut server = Server::start();
+    let mut server = LoneEtcd::start();
     let one = Place::joined("n1", &network("b", B, 1024), &server);
     let two = Place::joined("n2", "", &server);
     one.open().sync_config().unwrap();
@@ -169,10 +170,10 @@ fn what_etcd_lost_comes_back_from_the_newest_mirror() {
     // The one that mirrored less comes first.
     let sync = one.open().sync_config().unwrap();
     assert!(matches!(sync, ConfigSync::PutBack { .. }), "{sync:?}");
-    assert_eq!(server.value("config"), old);
+    assert_eq!(server.text("config"), old);
     let sync = two.open().sync_config().unwrap();
     assert!(matches!(sync, ConfigSync::PutBack { .. }), "{sync:?}");
-    assert_eq!(server.value("config"), new);
+    assert_eq!(server.text("config"), new);
     let sync = one.open().sync_config().unwrap();
     assert!(matches!(sync, ConfigSync::Written { .. }), "{sync:?}");
     assert_eq!(one.text(), new);

@@ -1,9 +1,10 @@
 //! What the cases need of an engine beside the trait.
 
 use fairlead_shared::{Local, SharedState};
+use fairlead_tests::eventually;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long anything may take that is waited for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -22,14 +23,7 @@ pub(crate) trait Engine {
 
 /// Waits until `done` gives something.
 pub(crate) fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    loop {
-        if let Some(done) = done() {
-            return done;
-        }
-        assert!(since.elapsed() < LIMIT, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually(LIMIT, || done().ok_or(what))
 }
 
 pub(crate) struct File {

@@ -2,9 +2,11 @@
 
 use crate::engine::{Engine, LIMIT, wait_for};
 use crate::proxy::Proxy;
-use crate::server::{Server, free_port, hasty, text};
+use crate::server::{hasty, opened, options, text};
 use fairlead_shared::{Batch, Etcd, EtcdOptions, Event, Revision, SharedError, SharedState, Watch};
+use fairlead_tests::{LoneEtcd, own_loopback};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,10 +24,10 @@ fn values(batch: &Batch) -> Vec<String> {
 
 #[test]
 fn a_dead_first_endpoint_fails_no_call() {
-    let server = Server::start();
-    let dead = format!("http://127.0.0.1:{}", free_port());
+    let server = LoneEtcd::start();
+    let dead = format!("http://{}:2379", own_loopback());
     for once in 0..4 {
-        let etcd = Etcd::open(&hasty(&[&dead, &dead, &server.url])).unwrap();
+        let etcd = Etcd::open(&hasty(&[&dead, &dead, server.url()])).unwrap();
         match once {
             0 => assert!(etcd.put("a", b"1", None).unwrap() > Revision::ZERO),
             1 => assert_eq!(etcd.get("a").unwrap().unwrap().value, b"1"),
@@ -40,9 +42,9 @@ fn a_dead_first_endpoint_fails_no_call() {
 
 #[test]
 fn a_first_endpoint_that_hangs_fails_no_call() {
-    let (hung, server) = (Server::start(), Server::start());
+    let (hung, server) = (LoneEtcd::start(), LoneEtcd::start());
     hung.signal("-STOP");
-    let etcd = Etcd::open(&hasty(&[&hung.url, &server.url])).unwrap();
+    let etcd = Etcd::open(&hasty(&[hung.url(), server.url()])).unwrap();
     etcd.put("a", b"1", None).unwrap();
     assert_eq!(server.seen("a").unwrap(), b"1");
     let since = Instant::now();
@@ -57,7 +59,7 @@ fn a_first_endpoint_that_hangs_fails_no_call() {
 
 #[test]
 fn an_etcd_that_is_down_is_unreachable_and_the_error_names_it() {
-    let dead = format!("http://127.0.0.1:{}", free_port());
+    let dead = format!("http://{}:2379", own_loopback());
     let etcd = Etcd::open(&hasty(&[&dead])).unwrap();
     let error = etcd.put("some/key", b"", None).unwrap_err();
     let told = error.to_string();
@@ -70,8 +72,8 @@ fn an_etcd_that_is_down_is_unreachable_and_the_error_names_it() {
 
 #[test]
 fn a_server_that_is_stopped_holds_up_a_call_for_its_time_limit_only() {
-    let server = Server::start();
-    let etcd = Etcd::open(&hasty(&[&server.url])).unwrap();
+    let server = LoneEtcd::start();
+    let etcd = Etcd::open(&hasty(&[server.url()])).unwrap();
     etcd.put("a", b"", None).unwrap();
     server.signal("-STOP");
     for write in [false, true] {
@@ -91,8 +93,8 @@ fn a_server_that_is_stopped_holds_up_a_call_for_its_time_limit_only() {
 
 #[test]
 fn a_watch_outlives_a_killed_server() {
-    let mut server = Server::start();
-    let etcd = server.etcd();
+    let mut server = LoneEtcd::start();
+    let etcd = opened(&server);
     let start = etcd.put("n", b"0", None).unwrap();
     let mut watch = etcd.watch("n", start).unwrap();
     etcd.put("n", b"1", None).unwrap();
@@ -113,8 +115,8 @@ fn a_watch_outlives_a_killed_server() {
 
 #[test]
 fn a_watch_notices_that_its_connection_carries_nothing() {
-    let server = Server::start();
-    let proxy = Proxy::to(&server.url);
+    let server = LoneEtcd::start();
+    let proxy = Proxy::to(server.url());
     let etcd = Etcd::open(&hasty(&[&proxy.url])).unwrap();
     let start = etcd.put("n", b"0", None).unwrap();
     let mut watch = etcd.watch("n", start).unwrap();
@@ -131,8 +133,8 @@ fn a_watch_notices_that_its_connection_carries_nothing() {
 fn an_etcd_restored_from_nothing_ends_the_watch() {
     // Few changes: the new history is shorter. Many: it is longer than the old one.
     for changes in [0, 50] {
-        let mut server = Server::start();
-        let etcd = server.etcd();
+        let mut server = LoneEtcd::start();
+        let etcd = opened(&server);
         for _ in 0..9 {
             etcd.put("n", b"old", None).unwrap();
         }
@@ -144,7 +146,7 @@ fn an_etcd_restored_from_nothing_ends_the_watch() {
         server.run();
         server.wait(&[]);
         // By another handle, as the watch may be back in the meantime.
-        let other = server.etcd();
+        let other = opened(&server);
         let ended = (0..=changes).find_map(|_| {
             other.put("n", b"new", None).unwrap();
             watch.recv_timeout(Duration::ZERO).err()
@@ -161,12 +163,12 @@ fn an_etcd_restored_from_nothing_ends_the_watch() {
 
 #[test]
 fn prefixes_keep_states_apart() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let with = |prefix: &str| {
         let prefix = prefix.to_owned();
         Etcd::open(&EtcdOptions {
             prefix,
-            ..server.options()
+            ..options(&server)
         })
         .unwrap()
     };
@@ -187,10 +189,10 @@ fn prefixes_keep_states_apart() {
 
 #[test]
 fn a_call_from_a_thread_of_another_runtime_does_not_panic() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     runtime.block_on(async {
-        let etcd = server.etcd();
+        let etcd = opened(&server);
         etcd.put("a", b"", None).unwrap();
         let mut watch = etcd.watch("", Revision::ZERO).unwrap();
         assert_eq!(values(&next(&mut watch)), [""]);
@@ -200,7 +202,7 @@ fn a_call_from_a_thread_of_another_runtime_does_not_panic() {
 
 #[test]
 fn user_and_password_are_checked_and_never_shown() {
-    let server = Server::start();
+    let server = LoneEtcd::start();
     for args in [
         "user add root:rootpw",
         "role add fl",
@@ -212,14 +214,14 @@ fn user_and_password_are_checked_and_never_shown() {
     ] {
         server.ctl(&args.split(' ').collect::<Vec<_>>());
     }
-    let file = server.dir.path().join("password");
+    let file = server.dir().join("password");
     let with = |user: Option<&str>, password: &str, prefix: &str| {
         std::fs::write(&file, format!("{password}\n")).unwrap();
         let options = EtcdOptions {
             user: user.map(str::to_owned),
             password_file: user.map(|_| file.clone()),
             prefix: prefix.to_owned(),
-            ..server.options()
+            ..options(&server)
         };
         let etcd = Etcd::open(&options).unwrap();
         assert!(!format!("{etcd:?} {options:?}").contains("s3cret"));
@@ -257,22 +259,29 @@ struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     dir: PathBuf,
     ca: PathBuf,
+    /// The server's, for which they are.
+    address: Ipv4Addr,
 }
 
 impl Authority {
-    fn new(dir: &Path, name: &str) -> Self {
+    fn new(dir: &Path, name: &str, address: Ipv4Addr) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let ca = dir.join(format!("{name}-ca.pem"));
         std::fs::write(&ca, issuer.pem()).unwrap();
         let dir = dir.to_owned();
-        Self { issuer, dir, ca }
+        Self {
+            issuer,
+            dir,
+            ca,
+            address,
+        }
     }
 
     fn leaf(&self, name: &str) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let params = CertificateParams::new(vec![self.address.to_string()]).unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         let file = |end: &str| self.dir.join(format!("{name}.{end}"));
         std::fs::write(file("pem"), cert.pem()).unwrap();
@@ -284,8 +293,9 @@ impl Authority {
 #[test]
 fn certificates_are_checked_by_both_sides() {
     let dir = tempfile::tempdir().unwrap();
-    let ours = Authority::new(dir.path(), "ours");
-    let other = Authority::new(dir.path(), "other");
+    let address = own_loopback();
+    let ours = Authority::new(dir.path(), "ours", address);
+    let other = Authority::new(dir.path(), "other", address);
     let (server_cert, server_key) = ours.leaf("server");
     let (cert, key) = ours.leaf("client");
     let (bad_cert, bad_key) = other.leaf("stranger");
@@ -296,7 +306,7 @@ fn certificates_are_checked_by_both_sides() {
         "--client-cert-auth".to_owned(),
     ]
     .into();
-    let server = Server::start_with("https", dir, &extra);
+    let server = LoneEtcd::start_with("https", address, dir, &extra);
     let (ca_text, cert_text, key_text) = (text(&ours.ca), text(&cert), text(&key));
     let secure = [
         "--cacert", &ca_text, "--cert", &cert_text, "--key", &key_text,
@@ -306,7 +316,7 @@ fn certificates_are_checked_by_both_sides() {
         ca: Some(ca.to_owned()),
         cert: identity.map(|(cert, _)| cert.to_owned()),
         key: identity.map(|(_, key)| key.to_owned()),
-        ..hasty(&[&server.url])
+        ..hasty(&[server.url()])
     };
     let right = Etcd::open(&with(&ours.ca, Some((&cert, &key)))).unwrap();
     right.put("a", b"1", None).unwrap();
@@ -319,7 +329,7 @@ fn certificates_are_checked_by_both_sides() {
         let told = error.to_string();
         assert!(matches!(error, SharedError::Certificate { .. }), "{told}");
         assert!(
-            told.contains(&server.url) && told.contains("etcd.cert"),
+            told.contains(server.url()) && told.contains("etcd.cert"),
             "{told}"
         );
     }

@@ -17,7 +17,7 @@ macro_rules! contract {
             $(#[test] fn $case() { crate::cases::$case(&crate::engine::File::new()); })*
         }
         mod etcd {
-            $(#[test] fn $case() { crate::cases::$case(&crate::server::Server::start()); })*
+            $(#[test] fn $case() { crate::cases::$case(&fairlead_tests::LoneEtcd::start()); })*
         }
     };
 }

@@ -1,8 +1,8 @@
 //! What the engines do in a second; run by hand with `--ignored --nocapture measure`.
 
 use crate::engine::{Engine, File};
-use crate::server::Server;
 use fairlead_shared::{Revision, Txn};
+use fairlead_tests::LoneEtcd;
 use std::time::{Duration, Instant};
 
 const KEYS: usize = 100_000;
@@ -82,5 +82,5 @@ fn measure_local() {
 #[test]
 #[ignore = "measures; run by hand"]
 fn measure_etcd() {
-    measure("etcd", &Server::start());
+    measure("etcd", &LoneEtcd::start());
 }
