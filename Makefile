@@ -23,10 +23,11 @@ build: ## build the release binary
 demo: deps build ## put two containers on a network, publish a port, take it all away
 	@scripts/demo $(RELEASE)
 
-# The release is linked by one core for minutes; the tests are compiled on the other meanwhile.
+# The release is linked by one core for minutes; the tests are compiled on the other meanwhile,
+# and stand back before, so that it comes to that soon.
 test: deps ## every test: pure, on this kernel, on User Mode Linux, end to end
 	$(MAKE) build & build=$$!; \
-	$(CARGO) test --locked --workspace --no-run || { kill $$build; exit 1; }; \
+	nice $(CARGO) test --locked --workspace --no-run || { kill $$build; exit 1; }; \
 	wait $$build
 	$(CARGO) test --locked --workspace --no-fail-fast
 
