@@ -134,6 +134,21 @@ impl Docker {
         });
     }
 
+    /// Removes a network whose endpoints went at once, and starts the daemon again before:
+    /// where several go in one moment it can lose one from its count of them, with its own
+    /// drivers too, and then refuses until a start has it counted anew (moby's issue 43286).
+    ///
+    /// # Panics
+    /// If the daemon lists an endpoint of it, or refuses.
+    #[track_caller]
+    pub fn remove_emptied(&mut self, node: &Node, network: &str) {
+        let line = format!("network inspect --format '{{{{json .Containers}}}}' {network}");
+        assert_eq!(self.must(node, &line), "{}", "endpoints of {network}");
+        let _ = self.stop();
+        self.start_again(node);
+        self.must(node, &format!("network rm {network}"));
+    }
+
     /// Types `docker compose LINE` in a folder of the node, which has the project's file.
     #[track_caller]
     pub fn compose(&self, node: &Node, folder: &str, line: &str) -> Ran {

@@ -129,7 +129,7 @@ impl Case {
     pub(crate) fn docker(&self, line: &str) -> String {
         let ran = self.docker.cli(&self.node, line);
         if ran.status != Some(0) {
-            println!("{}", tail(&self.log()));
+            panic!("it shall succeed: {ran:#?}\n{}", tail(&self.log()));
         }
         ran.done().trim().to_owned()
     }

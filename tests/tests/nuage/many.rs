@@ -51,7 +51,7 @@ fn in_the_middle(case: &Case, names: &[String], count: usize, then: impl FnOnce(
 
 #[test]
 fn fifty_containers_start_at_once_and_go_at_once() {
-    let case = Case::new();
+    let mut case = Case::new();
     case.create();
     let names = Case::names(50);
     case.run_all(&names, "");
@@ -59,7 +59,7 @@ fn fifty_containers_start_at_once_and_go_at_once() {
     assert_eq!(logins(&case), 1, "one session serves all");
     remove_all(&case, &names);
     case.is_empty();
-    case.docker("network rm MyNet");
+    case.docker.remove_emptied(&case.node, "MyNet");
 }
 
 #[test]
