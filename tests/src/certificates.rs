@@ -30,24 +30,39 @@ impl Authority {
         Self { issuer }
     }
 
-    /// Writes its own certificate.
-    pub fn write(&self, node: &Node, file: &str) {
-        node.write(file, &self.issuer.pem());
+    /// Its own certificate.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
     }
 
-    /// Writes a certificate for these names and addresses, with its key beside it:
-    /// `STEM.crt` and `STEM.key`.
+    /// Writes its own certificate.
+    pub fn write(&self, node: &Node, file: &str) {
+        node.write(file, &self.pem());
+    }
+
+    /// A certificate for these names and addresses, and its key.
     ///
     /// # Panics
     /// If a name is none.
-    pub fn issue(&self, node: &Node, stem: &str, names: &[&str]) {
+    #[must_use]
+    pub fn sign(&self, names: &[&str]) -> (String, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let common = names.first().cloned().unwrap_or_default();
         let mut params = CertificateParams::new(names).expect("names of a certificate");
         params.distinguished_name.push(DnType::CommonName, common);
         let key = KeyPair::generate().expect("a key");
         let signed = params.signed_by(&key, &self.issuer).expect("a signature");
-        node.write(&format!("{stem}.crt"), &signed.pem());
-        node.write(&format!("{stem}.key"), &key.serialize_pem());
+        (signed.pem(), key.serialize_pem())
+    }
+
+    /// Writes such a certificate, with its key beside it: `STEM.crt` and `STEM.key`.
+    ///
+    /// # Panics
+    /// If a name is none.
+    pub fn issue(&self, node: &Node, stem: &str, names: &[&str]) {
+        let (certificate, key) = self.sign(names);
+        node.write(&format!("{stem}.crt"), &certificate);
+        node.write(&format!("{stem}.key"), &key);
     }
 }

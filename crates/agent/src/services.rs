@@ -55,33 +55,29 @@ fn look(shared: &Shared, known: &mut BTreeMap<String, Known>) {
         let healed = heal(&services, &service, known);
         // One does not wait for the other to succeed.
         let followed = services.follow_gateway(&service.object).map(drop);
-        match (healed, followed) {
-            (Some(healed), followed) => note(known, healed.and(followed)),
-            (None, Err(error)) => note(known, Err(error)),
+        match healed.and_then(|tried| followed.map(|()| tried)) {
             // What failed last has not been tried again yet.
-            (None, Ok(())) => {}
+            Ok(false) => {}
+            result => note(known, result.map(drop)),
         }
     }
 }
 
 /// Heals a service that is not whole. While nothing can be done for it, as its container is
-/// down, its engine is asked less and less often; none where it is not time yet.
+/// down, its engine is asked less and less often: returns whether it was time, or nothing
+/// was to be done.
 fn heal(
     services: &Services<'_>,
     service: &StartedService,
     known: &mut Known,
-) -> Option<Result<(), ServiceError>> {
-    match services.is_whole(service) {
-        Ok(false) => {}
-        Ok(true) => {
-            (known.due, known.wait) = (None, LOOK);
-            return Some(Ok(()));
-        }
-        Err(error) => return Some(Err(error)),
+) -> Result<bool, ServiceError> {
+    if services.is_whole(service)? {
+        (known.due, known.wait) = (None, LOOK);
+        return Ok(true);
     }
     let now = Instant::now();
     if known.due.is_some_and(|due| due > now) {
-        return None;
+        return Ok(false);
     }
     let healed = services.heal(&service.object);
     known.wait = match &healed {
@@ -89,7 +85,7 @@ fn heal(
         _ => (known.wait * 2).clamp(LOOK, LONGEST),
     };
     known.due = Some(Instant::now() + known.wait);
-    Some(healed.map(drop))
+    healed.map(|_| true)
 }
 
 /// Tells a failure once, until there is another or none.

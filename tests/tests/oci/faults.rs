@@ -47,7 +47,7 @@ pub(crate) fn mixed(runtime: &str) -> (Case, Vec<String>) {
 #[track_caller]
 fn refused_without_a_trace(case: &Case, before: &[String], words: &[&str]) {
     for runtime in [RUNC, CRUN] {
-        case.set(runtime, "hook_timeout: 3\n");
+        case.set(runtime, "hook_timeout: 6\n");
         let ran = case.refused("--rm busybox true", words);
         assert_eq!(ran.status, Some(125), "{ran:?}");
         case.is_as(before, &format!("{words:?}"));
@@ -105,7 +105,7 @@ fn plugins_that_answer_nonsense_are_told() {
 fn a_plugin_that_hangs_is_ended_before_its_hook() {
     let (case, before) = mixed(RUNC);
     plugin(&case, "sleep 1000 & echo $! >/run/child; wait");
-    let words = ["mixed", "/run/none/odd", "not done after 2s", "killed"];
+    let words = ["mixed", "/run/none/odd", "not done after 4s", "killed"];
     refused_without_a_trace(&case, &before, &words);
     let child = case.node.read("/run/child");
     let stat = case
@@ -123,7 +123,7 @@ fn who_waits_for_one_whose_plugin_hangs_is_told_too() {
     let (case, before) = mixed(RUNC);
     plugin(&case, "sleep 1000");
     for runtime in [RUNC, CRUN] {
-        case.set(runtime, "hook_timeout: 3\n");
+        case.set(runtime, "hook_timeout: 9\n");
         // Plugins of other makers run for one container at a time.
         let case = &case;
         std::thread::scope(|scope| {

@@ -4,9 +4,7 @@ use crate::engine::{Engine, LIMIT, wait_for};
 use crate::proxy::Proxy;
 use crate::server::{hasty, opened, options, text};
 use fairlead_shared::{Batch, Etcd, EtcdOptions, Event, Revision, SharedError, SharedState, Watch};
-use fairlead_tests::{LoneEtcd, own_loopback};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use std::net::Ipv4Addr;
+use fairlead_tests::{Authority, LoneEtcd, own_loopback};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -254,60 +252,37 @@ fn user_and_password_are_checked_and_never_shown() {
     assert_eq!(right.get("a").unwrap().unwrap().value, b"1");
 }
 
-/// Certificates of an authority of our own, in files.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    dir: PathBuf,
-    ca: PathBuf,
-    /// The server's, for which they are.
-    address: Ipv4Addr,
-}
-
-impl Authority {
-    fn new(dir: &Path, name: &str, address: Ipv4Addr) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let ca = dir.join(format!("{name}-ca.pem"));
-        std::fs::write(&ca, issuer.pem()).unwrap();
-        let dir = dir.to_owned();
-        Self {
-            issuer,
-            dir,
-            ca,
-            address,
-        }
-    }
-
-    fn leaf(&self, name: &str) -> (PathBuf, PathBuf) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![self.address.to_string()]).unwrap();
-        let cert = params.signed_by(&key, &self.issuer).unwrap();
-        let file = |end: &str| self.dir.join(format!("{name}.{end}"));
-        std::fs::write(file("pem"), cert.pem()).unwrap();
-        std::fs::write(file("key"), key.serialize_pem()).unwrap();
-        (file("pem"), file("key"))
-    }
+/// Writes a text to a file of a folder; returns the file.
+fn written(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let file = dir.join(name);
+    std::fs::write(&file, text).unwrap();
+    file
 }
 
 #[test]
 fn certificates_are_checked_by_both_sides() {
     let dir = tempfile::tempdir().unwrap();
     let address = own_loopback();
-    let ours = Authority::new(dir.path(), "ours", address);
-    let other = Authority::new(dir.path(), "other", address);
-    let (server_cert, server_key) = ours.leaf("server");
-    let (cert, key) = ours.leaf("client");
-    let (bad_cert, bad_key) = other.leaf("stranger");
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let ca = written(dir.path(), "ca.pem", &ours.pem());
+    let bad_ca = written(dir.path(), "other-ca.pem", &other.pem());
+    let leaf = |authority: &Authority, name: &str| {
+        let (certificate, key) = authority.sign(&[&address.to_string()]);
+        let file = |end: &str, text: &str| written(dir.path(), &format!("{name}.{end}"), text);
+        (file("pem", &certificate), file("key", &key))
+    };
+    let (server_cert, server_key) = leaf(&ours, "server");
+    let (cert, key) = leaf(&ours, "client");
+    let (bad_cert, bad_key) = leaf(&other, "stranger");
     let extra: Vec<String> = [
         format!("--cert-file={}", text(&server_cert)),
         format!("--key-file={}", text(&server_key)),
-        format!("--trusted-ca-file={}", text(&ours.ca)),
+        format!("--trusted-ca-file={}", text(&ca)),
         "--client-cert-auth".to_owned(),
     ]
     .into();
     let server = LoneEtcd::start_with("https", address, dir, &extra);
-    let (ca_text, cert_text, key_text) = (text(&ours.ca), text(&cert), text(&key));
+    let (ca_text, cert_text, key_text) = (text(&ca), text(&cert), text(&key));
     let secure = [
         "--cacert", &ca_text, "--cert", &cert_text, "--key", &key_text,
     ];
@@ -318,12 +293,12 @@ fn certificates_are_checked_by_both_sides() {
         key: identity.map(|(_, key)| key.to_owned()),
         ..hasty(&[server.url()])
     };
-    let right = Etcd::open(&with(&ours.ca, Some((&cert, &key)))).unwrap();
+    let right = Etcd::open(&with(&ca, Some((&cert, &key)))).unwrap();
     right.put("a", b"1", None).unwrap();
     for wrong in [
-        with(&other.ca, Some((&cert, &key))),
-        with(&ours.ca, None),
-        with(&ours.ca, Some((&bad_cert, &bad_key))),
+        with(&bad_ca, Some((&cert, &key))),
+        with(&ca, None),
+        with(&ca, Some((&bad_cert, &bad_key))),
     ] {
         let error = Etcd::open(&wrong).unwrap().get("a").unwrap_err();
         let told = error.to_string();
