@@ -6,7 +6,7 @@ use fairlead_kernel::NetNs;
 use rustix::mount::{MountFlags, mount};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitCode};
 
 /// Set for the process that already is in namespaces of its own.
 const MARK: &str = "FAIRLEAD_BENCH_INSIDE";
@@ -22,18 +22,23 @@ pub fn is_inside() -> bool {
 ///
 /// # Errors
 /// When this is not root, or `unshare` cannot be started.
-pub fn start_again(arguments: &[OsString]) -> Result<ExitStatus> {
+pub fn start_again(arguments: &[OsString]) -> Result<ExitCode> {
     if !rustix::process::geteuid().is_root() {
         bail!("network namespaces need root: run `sudo make bench`");
     }
     let program = std::env::current_exe().context("find the program itself")?;
-    Command::new("unshare")
+    let status = Command::new("unshare")
         .args(["--mount", "--net", "--uts", "--propagation", "private"])
         .arg(program)
         .args(arguments)
         .env(MARK, "1")
         .status()
-        .context("start unshare (Debian package util-linux)")
+        .context("start unshare (Debian package util-linux)")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// The place itself.

@@ -12,6 +12,7 @@ mod typed;
 
 pub mod dns;
 pub mod docker;
+pub mod ends;
 pub mod fill;
 pub mod floor;
 pub mod goals;

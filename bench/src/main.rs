@@ -7,7 +7,7 @@ use clap::Parser;
 use fairlead_bench::inside::{self, Place};
 use fairlead_bench::prepare::Programs;
 use fairlead_bench::report::{self, Circumstances};
-use fairlead_bench::{machine, memory, round};
+use fairlead_bench::{ends, machine, memory, round};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -44,21 +44,13 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == memory::OPTION => memory::start(rest),
         _ => run(&Options::parse(), &arguments),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("fairlead-bench: {error:#}");
-        ExitCode::FAILURE
-    })
+    ends::status("fairlead-bench", done)
 }
 
 fn run(options: &Options, arguments: &[OsString]) -> Result<ExitCode> {
     if !inside::is_inside() {
         build_floor()?;
-        let status = inside::start_again(arguments)?;
-        return Ok(if status.success() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        });
+        return inside::start_again(arguments);
     }
     let programs = programs(options)?;
     let results = report::directory(options.results.as_deref())?;

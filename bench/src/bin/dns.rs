@@ -4,7 +4,7 @@
 use anyhow::Result;
 use clap::Parser;
 use fairlead_bench::dns::{self, Extent};
-use fairlead_bench::{machine, report};
+use fairlead_bench::{ends, machine, report};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,19 +40,13 @@ struct Options {
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let done = match arguments.split_first() {
-        Some((first, rest)) if first == dns::SERVE => dns::serve(rest),
+        Some((first, rest)) if first == dns::SERVE => dns::serve(rest).map(|()| ExitCode::SUCCESS),
         _ => run(&Options::parse()),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("fairlead-bench-dns: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ends::status("fairlead-bench-dns", done)
 }
 
-fn run(options: &Options) -> Result<()> {
+fn run(options: &Options) -> Result<ExitCode> {
     let results = report::directory(options.results.as_deref())?;
     let load = machine::load();
     let extent = Extent {
@@ -63,7 +57,5 @@ fn run(options: &Options) -> Result<()> {
     };
     let findings = dns::run(extent)?;
     let (path, text) = dns::write(&findings, extent, &load, &results)?;
-    print!("{text}");
-    eprintln!("written: {}", path.display());
-    Ok(())
+    Ok(ends::shown(&path, &text))
 }

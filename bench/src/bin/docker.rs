@@ -4,7 +4,7 @@
 use anyhow::Result;
 use clap::Parser;
 use fairlead_bench::docker::{self, Extent};
-use fairlead_bench::{machine, report};
+use fairlead_bench::{ends, machine, report};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,16 +33,10 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("fairlead-bench-docker: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ends::status("fairlead-bench-docker", run(&Options::parse()))
 }
 
-fn run(options: &Options) -> Result<()> {
+fn run(options: &Options) -> Result<ExitCode> {
     let results = report::directory(options.results.as_deref())?;
     let load = machine::load();
     let extent = Extent {
@@ -52,7 +46,5 @@ fn run(options: &Options) -> Result<()> {
     };
     let findings = docker::run(extent)?;
     let (path, text) = docker::write(&findings, extent, &load, &results)?;
-    print!("{text}");
-    eprintln!("written: {}", path.display());
-    Ok(())
+    Ok(ends::shown(&path, &text))
 }

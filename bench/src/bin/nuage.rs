@@ -4,7 +4,7 @@
 use anyhow::Result;
 use clap::Parser;
 use fairlead_bench::nuage::{self, Extent};
-use fairlead_bench::{machine, report};
+use fairlead_bench::{ends, machine, report};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,16 +35,10 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("fairlead-bench-nuage: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ends::status("fairlead-bench-nuage", run(Options::parse()))
 }
 
-fn run(options: Options) -> Result<()> {
+fn run(options: Options) -> Result<ExitCode> {
     let results = report::directory(options.results.as_deref())?;
     let load = machine::load();
     let extent = Extent {
@@ -55,7 +49,5 @@ fn run(options: Options) -> Result<()> {
     };
     let findings = nuage::run(&extent)?;
     let (path, text) = nuage::write(&findings, &extent, &load, &results)?;
-    print!("{text}");
-    eprintln!("written: {}", path.display());
-    Ok(())
+    Ok(ends::shown(&path, &text))
 }

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use clap::Parser;
 use fairlead_bench::oci::{self, Extent};
-use fairlead_bench::{machine, report};
+use fairlead_bench::{ends, machine, report};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,16 +32,10 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("fairlead-bench-oci: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ends::status("fairlead-bench-oci", run(&Options::parse()))
 }
 
-fn run(options: &Options) -> Result<()> {
+fn run(options: &Options) -> Result<ExitCode> {
     let results = report::directory(options.results.as_deref())?;
     let load = machine::load();
     let extent = Extent {
@@ -51,7 +45,5 @@ fn run(options: &Options) -> Result<()> {
     };
     let findings = oci::run(extent)?;
     let (path, text) = oci::write(&findings, extent, &load, &results)?;
-    print!("{text}");
-    eprintln!("written: {}", path.display());
-    Ok(())
+    Ok(ends::shown(&path, &text))
 }

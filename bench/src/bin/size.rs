@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use fairlead_bench::inside::{self, Place};
 use fairlead_bench::size::{self, Extent};
-use fairlead_bench::{machine, memory, report};
+use fairlead_bench::{ends, machine, memory, report};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,20 +48,12 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == memory::OPTION => memory::start(rest),
         _ => run(&Options::parse(), &arguments),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("fairlead-bench-size: {error:#}");
-        ExitCode::FAILURE
-    })
+    ends::status("fairlead-bench-size", done)
 }
 
 fn run(options: &Options, arguments: &[OsString]) -> Result<ExitCode> {
     if !inside::is_inside() {
-        let status = inside::start_again(arguments)?;
-        return Ok(if status.success() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        });
+        return inside::start_again(arguments);
     }
     let own = std::env::current_exe().context("find the program itself")?;
     let chosen = options.fairlead.clone();
@@ -81,7 +73,5 @@ fn run(options: &Options, arguments: &[OsString]) -> Result<ExitCode> {
     let place = Place::prepare()?;
     let findings = size::run(&place, extent, &fairlead)?;
     let (path, text) = size::write(&findings, extent, &load, &results)?;
-    print!("{text}");
-    eprintln!("written: {}", path.display());
-    Ok(ExitCode::SUCCESS)
+    Ok(ends::shown(&path, &text))
 }
