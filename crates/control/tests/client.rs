@@ -54,7 +54,10 @@ fn no_agent_is_an_answer_and_costs_no_time() {
     // The socket of an agent that was killed.
     drop(UnixListener::bind(fairlead_control::socket(&root)).unwrap());
     assert_eq!(get(&root).unwrap(), None, "a socket without a listener");
-    assert!(begun.elapsed() < Duration::from_millis(200));
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "nothing is waited for"
+    );
     let long = Root::new(format!("/{}", "x".repeat(200)));
     assert_eq!(get(&long).unwrap(), None, "a path that fits no address");
 }

