@@ -6,10 +6,7 @@ use crate::{Cluster, ClusterError, keys};
 use fairlead_config::{Document, Mirror, Target};
 use fairlead_shared::{Committed, SharedState, Txn};
 use fairlead_types::Root;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What [`Cluster::sync_config`] found and did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,21 +226,7 @@ pub(crate) fn keep(root: &Root, suffix: &str, text: &str) -> Result<PathBuf, Clu
     name.push(".");
     name.push(suffix);
     let path = PathBuf::from(name);
-    replace(&path, text.as_bytes()).map_err(ClusterError::file("write", &path))?;
+    fairlead_config::replace(&path, text.as_bytes(), 0o755)
+        .map_err(ClusterError::file("write", &path))?;
     Ok(path)
-}
-
-/// Replaces a file at once. The caller holds the lock that orders writers.
-fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(&name)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    std::fs::rename(&name, path)?;
-    File::open(dir)?.sync_all()
 }

@@ -7,6 +7,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// Who may look into the directories that are made here: everybody. The files are root's.
+const DIRECTORY: u32 = 0o755;
+
 /// Which file a change goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
@@ -103,7 +106,7 @@ pub(crate) fn read(path: &Path) -> Result<Document, ConfigError> {
 pub(crate) fn lock(root: &Root) -> Result<File, ConfigError> {
     let path = root.run().join("config.lock");
     let open = || {
-        directory(&root.run())?;
+        directory(&root.run(), DIRECTORY)?;
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path)?;
@@ -116,32 +119,38 @@ pub(crate) fn lock(root: &Root) -> Result<File, ConfigError> {
     })
 }
 
-/// Replaces a file at once: readers see the old text or the new one, also after a
-/// crash. A symbolic link stays one, and the file behind it is replaced.
+/// Writes one of the two files. A symbolic link stays one, and the file behind it is
+/// replaced.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), ConfigError> {
-    let replace = || {
-        let real = match path.canonicalize() {
-            Ok(real) => real,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
-            Err(e) => return Err(e),
-        };
-        let dir = real.parent().unwrap_or(Path::new("/"));
-        directory(dir)?;
-        // The temporary file is made with mode 0600, which the new one keeps.
-        let mut file = tempfile::Builder::new()
-            .prefix(".fairlead-")
-            .tempfile_in(dir)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(&real).map_err(|e| e.error)?;
-        File::open(dir)?.sync_all()
+    let real = match path.canonicalize() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(path.to_path_buf()),
+        found => found,
     };
-    replace().map_err(|source| ConfigError::Write {
-        path: path.to_path_buf(),
-        source,
-    })
+    real.and_then(|real| replace(&real, text.as_bytes(), DIRECTORY))
+        .map_err(|source| ConfigError::Write {
+            path: path.to_path_buf(),
+            source,
+        })
 }
 
-fn directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path)
+/// Replaces a file at once: readers see the old content or the new one, also after a crash.
+/// It is its owner's alone (mode 0600). Where its directory is missing it is made, with `mode`.
+///
+/// # Errors
+/// What the kernel refuses; the old content is there then.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    directory(dir, mode)?;
+    // The temporary file is made with mode 0600, which the new one keeps.
+    let mut file = tempfile::Builder::new()
+        .prefix(".fairlead-")
+        .tempfile_in(dir)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    File::open(dir)?.sync_all()
+}
+
+fn directory(path: &Path, mode: u32) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(mode).create(path)
 }

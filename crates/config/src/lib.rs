@@ -38,7 +38,7 @@ pub use document::{Document, DocumentError};
 pub use edit::{Change, Changed, Outcome, change, changed, update};
 pub use error::ConfigError;
 pub use etcd::EtcdSettings;
-pub use file::Target;
+pub use file::{Target, replace};
 pub use keyword::{Keyword, Kind, Section, keywords, service_keywords};
 pub use mirror::{Mirror, is_joined, remember};
 pub use network::{Network, NetworkKind, Origin, Routed, Tunnel, TunnelMode};

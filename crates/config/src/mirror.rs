@@ -9,8 +9,7 @@ use crate::file::{self, Target};
 use crate::{ConfigError, Document};
 use fairlead_types::Root;
 use serde::{Deserialize, Serialize};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What was mirrored last.
@@ -147,19 +146,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
 
 /// Replaces a file of the node's state at once.
 fn replace(path: &Path, text: &[u8]) -> Result<(), ConfigError> {
-    let write = || {
-        let dir = path.parent().unwrap_or(Path::new("/"));
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(dir)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".fairlead-")
-            .tempfile_in(dir)?;
-        file.write_all(text)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
-        std::fs::File::open(dir)?.sync_all()
-    };
-    write().map_err(|source| ConfigError::Write {
+    file::replace(path, text, 0o700).map_err(|source| ConfigError::Write {
         path: path.to_path_buf(),
         source,
     })

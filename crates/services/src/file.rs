@@ -5,7 +5,7 @@ use crate::ServiceError;
 use fairlead_config::{Change, Config, Document, Problem};
 use fairlead_types::{HostName, ObjectName, Root};
 use std::fs::{DirBuilder, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -212,18 +212,8 @@ pub fn remove(root: &Root, object: &ObjectName) -> Result<bool, ServiceError> {
 
 /// Replaces a file at once; it is root's alone, as there may be passwords in it.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), ServiceError> {
-    let write = || {
-        let dir = path.parent().unwrap_or(Path::new("/"));
-        DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".fairlead-")
-            .tempfile_in(dir)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
-        File::open(dir)?.sync_all()
-    };
-    write().map_err(ServiceError::file("write", path))
+    fairlead_config::replace(path, text.as_bytes(), 0o755)
+        .map_err(ServiceError::file("write", path))
 }
 
 /// Waits for the lock of a service: who starts, stops or changes it has it. It ends with
